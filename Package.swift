@@ -1,0 +1,78 @@
+// swift-tools-version: 6.0
+import PackageDescription
+
+// The layers of ARCHITECTURE.md, lowest first. A target may use only targets of lower layers, or of its own layer where
+// ARCHITECTURE.md draws that edge; LayerTests compares the two.
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .unsafeFlags(["-warnings-as-errors"]),
+]
+
+// Sanitizers cannot link a static executable.
+let guestLinking: [LinkerSetting] =
+    Context.environment["COWORK_SANITIZE"] == nil ? [.unsafeFlags(["-static-executable", "-Xlinker", "-s"])] : []
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func program(_ name: String, _ dependencies: [Target.Dependency], linking: [LinkerSetting] = []) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict, linkerSettings: linking)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], path: String? = nil) -> Target {
+    .testTarget(name: name, dependencies: dependencies, path: path, swiftSettings: strict)
+}
+
+func library(_ name: String, _ pkgConfig: String, _ package: String) -> Target {
+    .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([package])])
+}
+
+var targets: [Target] = [
+    // 0: headers, and C only where macros or variadics force it
+    .target(name: "CLinux"),
+    .target(name: "CGuestStart"),
+    library("CLibvirt", "libvirt", "libvirt-dev"),
+    library("CSQLite", "sqlite3", "libsqlite3-dev"),
+    library("CSeccomp", "libseccomp", "libseccomp-dev"),
+    library("COpenSSL", "libcrypto", "libssl-dev"),
+
+    // 1
+    module("System", ["CLinux"]),
+    module("Core"),
+
+    // 2: pure
+    module("Wire"),
+    module("Varlink", ["Core"]),
+    module("Contract", ["Core", "Wire"]),
+    module("GuestImage", ["Core"]),
+
+    // 3: one outside thing each
+    module("Virtualization", ["CLibvirt", "System", "Core", "Contract"]),
+    module("VhostUser", ["System"]),
+    module("Vsock", ["VhostUser", "System"]),
+    module("Relay", ["Vsock", "Wire", "System"]),
+    module("Confinement", ["CSeccomp", "CLinux", "System"]),
+    module("Workspace", ["Confinement", "System", "Core", "Contract"]),
+    module("Store", ["CSQLite", "Core", "Contract"]),
+    module("ImageStore", ["COpenSSL", "GuestImage", "System", "Core"]),
+    module("Links", ["Varlink", "Wire", "System", "Core", "Contract"]),
+
+    // 4
+    module("Supervisor", ["Varlink", "Wire", "Core", "Contract"]),
+    module("GuestCore", ["Wire", "System"]),
+    module("CommandLineKit", ["Core"]),
+
+    // 5: composition only
+    program("cowork", ["CommandLineKit", "Links", "ImageStore", "GuestImage", "Varlink", "Wire", "System", "Core", "Contract"]),
+    program("coworkd", ["Supervisor", "Links", "Workspace", "Store", "ImageStore", "Varlink", "System", "Core", "Contract"]),
+    program("cowork-hypervisor", ["Virtualization", "Links", "Varlink", "System", "Core", "Contract"]),
+    program("cowork-vsock", ["Relay", "Vsock", "Confinement", "Wire", "System"]),
+    program("cowork-guest", ["GuestCore", "CGuestStart", "System"], linking: guestLinking),
+]
+
+let package = Package(name: "cowork", targets: targets)

@@ -1,0 +1,101 @@
+internal import CLinux
+internal import Glibc
+
+/// This process's own state.
+package enum CurrentProcess {
+    package static var environment: [String: String] {
+        var found: [String: String] = [:]
+        var next = environ
+        while let entry = next.pointee {
+            let text = String(cString: entry)
+            if let equals = text.firstIndex(of: "=") {
+                found[String(text[..<equals])] = String(text[text.index(after: equals)...])
+            }
+            next += 1
+        }
+        return found
+    }
+
+    /// The real file this program was started from, links resolved.
+    package static func executable() throws(SystemError) -> String { try Files.readLink("/proc/self/exe") }
+
+    package static func setName(_ name: String) { _ = cl_set_name(name) }
+    package static func forbidTracing() { _ = cl_set_dumpable(0) }
+    package static func ignoreBrokenPipes() { _ = Glibc.signal(SIGPIPE, SIG_IGN) }
+
+    /// As many descriptors as the hard limit allows.
+    package static func raiseDescriptorLimit() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    }
+
+    package static var residentBytes: UInt64 {
+        var bytes: UInt64 = 0
+        return cl_own_memory(&bytes) == 0 ? bytes : 0
+    }
+}
+
+/// Signals as readable events.
+package enum Signals {
+    /// Blocks `numbers` in this thread, and in those it starts later, and returns a descriptor that reads them.
+    package static func descriptor(for numbers: [Int32]) throws(SystemError) -> FileDescriptor {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for number in numbers { sigaddset(&set, number) }
+        try systemCall("sigprocmask") { pthread_sigmask(SIG_BLOCK, &set, nil) == 0 ? 0 : -1 }
+        return FileDescriptor(
+            owning: try systemCall("signalfd") {
+                signalfd(-1, &set, Int32(SFD_CLOEXEC) | Int32(SFD_NONBLOCK))
+            })
+    }
+
+    /// The next signal waiting on such a descriptor.
+    package static func next(from raw: Int32) -> Int32? {
+        var info = signalfd_siginfo()
+        let size = MemoryLayout<signalfd_siginfo>.size
+        return read(raw, &info, size) == size ? Int32(info.ssi_signo) : nil
+    }
+}
+
+/// A thread of our own, with a name that `ps -L` shows. Never joined: it ends with its body.
+package enum NamedThread {
+    package static func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
+        let box = Unmanaged.passRetained(Body(name: name, run: body))
+        var thread = pthread_t()
+        let result = pthread_create(
+            &thread, nil,
+            { raw in
+                guard let raw else { return nil }
+                let body = Unmanaged<Body>.fromOpaque(raw).takeRetainedValue()
+                _ = cl_set_thread_name(body.name)
+                body.run()
+                return nil
+            }, box.toOpaque())
+        guard result == 0 else {
+            box.release()
+            throw SystemError("pthread_create", code: result)
+        }
+        pthread_detach(thread)
+    }
+
+    private final class Body: Sendable {
+        let name: String
+        let run: @Sendable () -> Void
+        init(name: String, run: @escaping @Sendable () -> Void) {
+            self.name = String(name.prefix(15))
+            self.run = run
+        }
+    }
+}
+
+package enum Randomness {
+    /// From the kernel's generator.
+    package static func bytes(_ count: Int) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: count) { room, filled in
+            filled = cl_getrandom(room.baseAddress, count) == 0 ? count : 0
+            precondition(filled == count, "the kernel gave no randomness")
+        }
+    }
+}
