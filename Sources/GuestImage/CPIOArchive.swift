@@ -23,7 +23,8 @@ package struct CPIOArchive: Sendable {
     /// Adds an entry at a relative path whose directory was added before it.
     package mutating func add(_ path: String, _ entry: Entry) throws(Failure) {
         let components = path.split(separator: "/", omittingEmptySubsequences: false)
-        guard !path.isEmpty, !path.utf8.contains(0), !components.contains(where: { ["", ".", ".."].contains($0) }) else {
+        guard !path.isEmpty, !path.utf8.contains(0), !components.contains(where: { ["", ".", ".."].contains($0) })
+        else {
             throw .badPath(path)
         }
         guard entries[path] == nil else { throw .duplicate(path: path) }

@@ -136,7 +136,8 @@ extension ImageManifest {
         guard parts.allSatisfy({ (1...Self.largestPart).contains($0.bytes) }) else {
             throw .content("a part has an impossible size")
         }
-        let texts = [kernel, guest?.version].compactMap(\.self) + packages.flatMap { [$0.name, $0.version, $0.architecture] }
+        let texts =
+            [kernel, guest?.version].compactMap(\.self) + packages.flatMap { [$0.name, $0.version, $0.architecture] }
         guard texts.allSatisfy(Self.isVersionText) else { throw .content("a name or version holds strange characters") }
     }
 
@@ -144,7 +145,8 @@ extension ImageManifest {
     private static func isVersionText(_ text: String) -> Bool {
         (1...128).contains(text.utf8.count)
             && text.utf8.allSatisfy {
-                (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || "+-.:~_".utf8.contains($0)
+                (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0)
+                    || "+-.:~_".utf8.contains($0)
             }
     }
 }
