@@ -75,4 +75,9 @@ var targets: [Target] = [
     program("cowork-guest", ["GuestCore", "CGuestStart", "System"], linking: guestLinking),
 ]
 
+targets += [
+    tests("CoreTests", ["Core"]),
+    tests("SystemTests", ["System"]),
+]
+
 let package = Package(name: "cowork", targets: targets)
