@@ -68,8 +68,12 @@ var targets: [Target] = [
     module("CommandLineKit", ["Core"]),
 
     // 5: composition only
-    program("cowork", ["CommandLineKit", "Links", "ImageStore", "GuestImage", "Varlink", "Wire", "System", "Core", "Contract"]),
-    program("coworkd", ["Supervisor", "Links", "Workspace", "Store", "ImageStore", "Varlink", "System", "Core", "Contract"]),
+    program(
+        "cowork",
+        ["CommandLineKit", "Links", "ImageStore", "GuestImage", "Varlink", "Wire", "System", "Core", "Contract"]),
+    program(
+        "coworkd",
+        ["Supervisor", "Links", "Workspace", "Store", "ImageStore", "Varlink", "System", "Core", "Contract"]),
     program("cowork-hypervisor", ["Virtualization", "Links", "Varlink", "System", "Core", "Contract"]),
     program("cowork-vsock", ["Relay", "Vsock", "Confinement", "Wire", "System"]),
     program("cowork-guest", ["GuestCore", "CGuestStart", "System"], linking: guestLinking),

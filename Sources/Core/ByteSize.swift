@@ -35,7 +35,7 @@ extension ByteSize: CustomStringConvertible {
     package var description: String {
         for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] as [(UInt64, String)]
         where bytes >= 1 << shift {
-            let tenths = (bytes >> (shift - 10)) * 10 >> 10
+            let tenths = ((bytes >> (shift - 10)) * 10) >> 10
             return tenths % 10 == 0 ? "\(tenths / 10) \(unit)" : "\(tenths / 10).\(tenths % 10) \(unit)"
         }
         return "\(bytes) B"

@@ -13,7 +13,9 @@ package enum Display {
             case "\r": shown += "\\r"
             case "\\": shown += "\\\\"
             default:
-                if isHarmless(scalar) { shown.unicodeScalars.append(scalar) } else {
+                if isHarmless(scalar) {
+                    shown.unicodeScalars.append(scalar)
+                } else {
                     shown += "\\u{" + String(scalar.value, radix: 16) + "}"
                 }
             }

@@ -56,8 +56,17 @@ import Testing
     }
 
     @Test func endingTakesAStubbornProcess() throws {
-        let child = try Child.spawn(
-            ChildSpecification(program: "/bin/sh", arguments: ["-c", "trap '' TERM; while :; do read x < /dev/zero; done"]))
+        var specification = ChildSpecification(
+            program: "/bin/sh",
+            arguments: ["-c", "trap '' TERM; echo deaf; while :; do read x < /dev/zero; done"])
+        var fds: [Int32] = [-1, -1]
+        try #require(pipe(&fds) == 0)
+        let reading = FileDescriptor(owning: fds[0])
+        specification.descriptors[1] = fds[1]
+        let child = try Child.spawn(specification)
+        close(fds[1])
+        var heard: UInt8 = 0
+        try #require(read(reading.raw, &heard, 1) == 1)
         #expect(child.end(grace: .milliseconds(50)) == .signal(SIGKILL))
     }
 

@@ -29,7 +29,9 @@ final class ScratchDirectory {
         // Links may be followed when asked for, as long as they stay inside.
         let own = try Files.open("fine", beneath: directory, O_RDONLY, followLinks: true)
         #expect(try Files.contents(of: own) == Array("y".utf8))
-        #expect(throws: SystemError.self) { _ = try Files.open("link", beneath: directory, O_RDONLY, followLinks: true) }
+        #expect(throws: SystemError.self) {
+            _ = try Files.open("link", beneath: directory, O_RDONLY, followLinks: true)
+        }
     }
 
     @Test func replaceIsWholeAndPrivate() throws {
