@@ -21,7 +21,7 @@ package enum RelayCommand: Sendable, Equatable {
         package enum Client: UInt8, Sendable {
             /// Nobody: input ends at once, output goes to the log or nowhere.
             case none = 0
-            /// A connection that speaks frames after one reply `{"parameters":{}}` and a NUL, which the relay writes.
+            /// A connection that speaks frames once `reply` and a NUL, which the relay writes, have arrived.
             case frames
             /// A connection that is sent varlink replies with base64 chunks and is then closed.
             case replies
@@ -31,13 +31,21 @@ package enum RelayCommand: Sendable, Equatable {
         package let main: Bool
         package let logged: Bool
         package let hasInput: Bool
+        /// For a `.frames` client: the text that ends the varlink call, written before the first frame and only if the
+        /// guest takes the process. If it refuses, the client is sent nothing and the relay closes its copy, so the
+        /// daemon keeps one of its own until `started` or `refused`.
+        package let reply: String
         package let process: ProcessSpecification
 
-        package init(client: Client, main: Bool, logged: Bool, hasInput: Bool = false, process: ProcessSpecification) {
+        package init(
+            client: Client, main: Bool, logged: Bool, hasInput: Bool = false, reply: String = #"{"parameters":{}}"#,
+            process: ProcessSpecification
+        ) {
             self.client = client
             self.main = main
             self.logged = logged
             self.hasInput = hasInput
+            self.reply = reply
             self.process = process
         }
     }
@@ -101,6 +109,7 @@ extension RelayCommand {
             writer.append(run.main)
             writer.append(run.logged)
             writer.append(run.hasInput)
+            writer.append(run.reply)
             run.process.encode(into: &writer)
         case .quit(let request): head(9, request)
         }
@@ -127,9 +136,12 @@ extension RelayCommand {
             let main = try reader.flag()
             let logged = try reader.flag()
             let hasInput = try reader.flag()
+            let reply = try reader.text()
             let process = try ProcessSpecification(from: &reader)
             self = .run(
-                request: request, Run(client: client, main: main, logged: logged, hasInput: hasInput, process: process))
+                request: request,
+                Run(
+                    client: client, main: main, logged: logged, hasInput: hasInput, reply: reply, process: process))
         case 9: self = .quit(request: request)
         default: throw .unknownKind(kind)
         }
