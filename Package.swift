@@ -64,7 +64,7 @@ var targets: [Target] = [
 
     // 4
     module("Supervisor", ["Varlink", "Wire", "Core", "Contract"]),
-    module("GuestCore", ["Wire", "System"]),
+    module("GuestCore", ["CLinux", "Wire", "System"]),
     module("CommandLineKit", ["Core"]),
 
     // 5: composition only

@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
+#include <linux/netlink.h>
 #include <linux/openat2.h>
 #include <linux/random.h>
 #include <linux/seccomp.h>
@@ -273,14 +274,8 @@ static int bind_read_only(const struct cl_spawn *request) {
     if (request->read_only_fd < 0) return 0;
     char source[64];
     snprintf(source, sizeof source, "/proc/self/fd/%d", request->read_only_fd);
-    struct statvfs found;
-    if (fstatvfs(request->read_only_fd, &found) < 0) return -1;
-    // A mount made in a parent user namespace has its flags locked: they must be named again.
-    unsigned long kept = ((found.f_flag & ST_NOSUID) ? MS_NOSUID : 0) | ((found.f_flag & ST_NODEV) ? MS_NODEV : 0)
-        | ((found.f_flag & ST_NOEXEC) ? MS_NOEXEC : 0) | ((found.f_flag & ST_NOATIME) ? MS_NOATIME : 0)
-        | ((found.f_flag & ST_RELATIME) ? MS_RELATIME : 0) | ((found.f_flag & ST_NODIRATIME) ? MS_NODIRATIME : 0);
     if (mount(source, request->read_only_at, NULL, MS_BIND, NULL) < 0) return -1;
-    return mount(NULL, request->read_only_at, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | kept, NULL);
+    return cl_remount_read_only(request->read_only_at);
 }
 
 // In the child, between fork and exec: async-signal-safe calls only (snprintf of integers is, in glibc).
@@ -363,6 +358,7 @@ static void run_child(const struct cl_spawn *request, int report) {
     if (request->umask >= 0) umask((mode_t)request->umask);
 
     stage = CL_SPAWN_LIMITS;
+    if (request->ordinary_oom_score && write_text("/proc/self/oom_score_adj", "0") < 0) goto failed;
     for (size_t i = 0; i < request->limit_count; i++) {
         struct rlimit limit = { .rlim_cur = request->limits[i].soft, .rlim_max = request->limits[i].hard };
         if (setrlimit((__rlimit_resource_t)request->limits[i].resource, &limit) < 0) goto failed;
@@ -458,6 +454,20 @@ int cl_wait_any(struct cl_exit *out) {
     return 1;
 }
 
+int cl_wait_peek(struct cl_exit *out) {
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    int result;
+    do result = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
+    while (result < 0 && errno == EINTR);
+    if (result < 0) return -1;
+    if (info.si_pid == 0) return 0;
+    copy_exit(&info, out);
+    return 1;
+}
+
+int cl_reap(int pid) { return waitpid(pid, NULL, WNOHANG) < 0 ? -1 : 0; }
+
 int cl_own_memory(uint64_t *resident_bytes) {
     int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     if (fd < 0) return -1;
@@ -478,13 +488,44 @@ const int cl_CLONE_NEWUSER = CLONE_NEWUSER, cl_CLONE_NEWNET = CLONE_NEWNET, cl_C
           cl_CLONE_NEWIPC = CLONE_NEWIPC, cl_CLONE_NEWUTS = CLONE_NEWUTS, cl_CLONE_NEWPID = CLONE_NEWPID;
 const unsigned long cl_MS_RDONLY = MS_RDONLY, cl_MS_NOSUID = MS_NOSUID, cl_MS_NODEV = MS_NODEV,
                     cl_MS_NOEXEC = MS_NOEXEC, cl_MS_BIND = MS_BIND, cl_MS_REC = MS_REC, cl_MS_PRIVATE = MS_PRIVATE,
-                    cl_MS_MOVE = MS_MOVE, cl_MS_REMOUNT = MS_REMOUNT, cl_MS_NOATIME = MS_NOATIME;
+                    cl_MS_MOVE = MS_MOVE, cl_MS_REMOUNT = MS_REMOUNT, cl_MS_NOATIME = MS_NOATIME,
+                    cl_MS_SLAVE = MS_SLAVE;
 
 int cl_unshare(int flags) { return unshare(flags); }
 int cl_setns(int fd, int flags) { return setns(fd, flags); }
 int cl_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data) {
     return mount(source, target, type, flags, data);
 }
+int cl_remount_read_only(const char *target) {
+    struct statvfs found;
+    if (statvfs(target, &found) < 0) return -1;
+    // A mount made in a parent user namespace has its flags locked: they must be named again.
+    unsigned long kept = ((found.f_flag & ST_NOSUID) ? MS_NOSUID : 0) | ((found.f_flag & ST_NODEV) ? MS_NODEV : 0)
+        | ((found.f_flag & ST_NOEXEC) ? MS_NOEXEC : 0) | ((found.f_flag & ST_NOATIME) ? MS_NOATIME : 0)
+        | ((found.f_flag & ST_RELATIME) ? MS_RELATIME : 0) | ((found.f_flag & ST_NODIRATIME) ? MS_NODIRATIME : 0);
+    return mount(NULL, target, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | kept, NULL);
+}
+
+int cl_change_root(const char *root) {
+    if (chdir(root) < 0) return -1;
+    if (syscall(SYS_pivot_root, ".", ".") < 0) return -1;   // the old root now lies on top of the new one
+    if (umount2(".", MNT_DETACH) < 0) return -1;
+    return chdir("/");
+}
+
+int cl_unshare_as_self(int flags) {
+    char line[64];
+    uid_t uid = geteuid();
+    gid_t gid = getegid();
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);   // else /proc/self belongs to root
+    if (unshare(flags | CLONE_NEWUSER) < 0) return -1;
+    if (write_text("/proc/self/setgroups", "deny") < 0 && errno != ENOENT) return -1;
+    snprintf(line, sizeof line, "%u %u 1", uid, uid);
+    if (write_text("/proc/self/uid_map", line) < 0) return -1;
+    snprintf(line, sizeof line, "%u %u 1", gid, gid);
+    return write_text("/proc/self/gid_map", line);
+}
+
 int cl_umount(const char *target, int detach) { return umount2(target, detach ? MNT_DETACH : 0); }
 int cl_chroot(const char *path) { return chroot(path); }
 
@@ -529,6 +570,18 @@ int cl_add_entropy(const void *bytes, size_t length) {
 }
 
 int cl_power_off(void) { return reboot(RB_POWER_OFF); }
+int cl_signal_on_ctrl_alt_delete(void) { return reboot(RB_DISABLE_CAD); }
+
+int cl_kernel_event_socket(void) {
+    int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
+    if (fd < 0) return -1;
+    struct sockaddr_nl here = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+    if (bind(fd, (struct sockaddr *)&here, sizeof here) == 0) return fd;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
 
 int cl_open_pty(int *controller, char *terminal_path, size_t path_length) {
     int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -554,6 +607,17 @@ int cl_get_window_size(int fd, unsigned *rows, unsigned *columns) {
     *rows = size.ws_row;
     *columns = size.ws_col;
     return 0;
+}
+
+int cl_end_of_input_character(int fd) {
+    struct termios now;
+    if (tcgetattr(fd, &now) < 0) return -1;
+    return (now.c_lflag & ICANON) ? now.c_cc[VEOF] : 0;
+}
+
+int cl_bytes_waiting(int fd) {
+    int count = 0;
+    return ioctl(fd, FIONREAD, &count) < 0 ? -1 : count;
 }
 
 static void copy_space(const struct statvfs *found, struct cl_space *out) {
@@ -584,6 +648,8 @@ int cl_getrandom(void *bytes, size_t length) {
     }
     return 0;
 }
+
+int cl_kvm_version(int fd) { return ioctl(fd, 0xAE00 /* KVM_GET_API_VERSION */, 0); }
 
 // Confinement -----------------------------------------------------------------------------------------------------
 

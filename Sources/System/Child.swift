@@ -21,6 +21,8 @@ package struct ChildSpecification: Sendable {
     package var parentDeathSignal: Int32 = 0
     package var noNewPrivileges = false
     package var umask: UInt32?
+    /// Undoes this process's own protection from the out-of-memory killer.
+    package var ordinaryOOMScore = false
     package var sandbox = Sandbox()
 
     package struct Identity: Sendable, Equatable {
@@ -150,6 +152,7 @@ package final class Child: Sendable {
                                             parent_death_signal: specification.parentDeathSignal,
                                             no_new_privileges: specification.noNewPrivileges ? 1 : 0,
                                             umask: specification.umask.map { Int32($0) } ?? -1,
+                                            ordinary_oom_score: specification.ordinaryOOMScore ? 1 : 0,
                                             new_user_namespace: sandbox.userNamespace == nil ? 0 : 1,
                                             inside_uid: sandbox.userNamespace?.uid ?? 0,
                                             inside_gid: sandbox.userNamespace?.gid ?? 0,

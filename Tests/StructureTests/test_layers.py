@@ -13,7 +13,7 @@ GLIBC_ONLY = {"System", "Core", "Wire", "VhostUser", "Vsock", "Relay", "GuestCor
 NO_CONCURRENCY = {"Wire", "VhostUser", "Vsock", "Relay", "GuestCore", "cowork-vsock", "cowork-guest"}
 # C modules and the Swift modules beside them that own what they wrap.
 C_OWNERS = {
-    "CLinux": {"System", "Confinement"},
+    "CLinux": {"System", "Confinement", "GuestCore"},
     "CGuestStart": {"cowork-guest"},
     "CLibvirt": {"Virtualization"},
     "CSQLite": {"Store"},

@@ -72,6 +72,7 @@ struct cl_spawn {
     int parent_death_signal;       // 0: none
     int no_new_privileges;
     int umask;                     // -1: unchanged
+    int ordinary_oom_score;        // 1: the parent may be spared by the out-of-memory killer, the child is not
     // Sandbox, applied in this order after ids: namespaces, then read-only bind, then filter.
     int new_user_namespace; uint32_t inside_uid, inside_gid;   // maps exactly the child's own ids
     int new_mount_namespace, new_network_namespace, new_ipc_namespace;
@@ -89,6 +90,8 @@ int cl_pidfd_signal(int pidfd, int signal);
 struct cl_exit { int32_t pid; int exited, code, signal; };
 int cl_wait_pidfd(int pidfd, int block, struct cl_exit *out);   // 1 ended and reaped, 0 still running
 int cl_wait_any(struct cl_exit *out);                            // PID 1 only: 1 reaped one, 0 none ready, -1 no child
+int cl_wait_peek(struct cl_exit *out);                           // the same, but leaves it to be reaped
+int cl_reap(int pid);                                            // one ended child, by number; never blocks
 int cl_set_parent_death_signal(int signal);
 int cl_set_dumpable(int on);
 int cl_no_new_privileges(void);
@@ -105,9 +108,15 @@ extern const int cl_CLONE_NEWUSER, cl_CLONE_NEWNET, cl_CLONE_NEWNS, cl_CLONE_NEW
 int cl_unshare(int flags);
 int cl_setns(int fd, int flags);
 extern const unsigned long cl_MS_RDONLY, cl_MS_NOSUID, cl_MS_NODEV, cl_MS_NOEXEC, cl_MS_BIND, cl_MS_REC, cl_MS_PRIVATE,
-    cl_MS_MOVE, cl_MS_REMOUNT, cl_MS_NOATIME;
+    cl_MS_MOVE, cl_MS_REMOUNT, cl_MS_NOATIME, cl_MS_SLAVE;
 int cl_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data);
+// Makes `target`, which is bound there already, read-only, keeping the flags its mount has.
+int cl_remount_read_only(const char *target);
 int cl_umount(const char *target, int detach);
+// Makes `root`, a mount point, this mount namespace's root and lets go of the old one.
+int cl_change_root(const char *root);
+// New namespaces as `flags` say, CLONE_NEWUSER among them; maps the caller's own uid and gid to themselves, nothing else.
+int cl_unshare_as_self(int flags);
 int cl_bring_up_loopback(void);
 
 // Guest -----------------------------------------------------------------------------------------------------------
@@ -116,15 +125,21 @@ int cl_sethostname(const char *name);
 int cl_set_realtime(int64_t seconds, int64_t nanoseconds);
 int cl_add_entropy(const void *bytes, size_t length);
 int cl_power_off(void);
+int cl_signal_on_ctrl_alt_delete(void);                              // INT to PID 1 instead of a reboot
+int cl_kernel_event_socket(void);                                    // non-blocking; reads the kernel's device events
 int cl_open_pty(int *controller, char *terminal_path, size_t path_length);   // unlocked
 int cl_set_window_size(int fd, unsigned rows, unsigned columns);
 int cl_get_window_size(int fd, unsigned *rows, unsigned *columns);
+int cl_end_of_input_character(int fd);                               // of a terminal that reads lines; 0: it does not
+int cl_bytes_waiting(int fd);
 struct cl_space { uint64_t total, available; };
 int cl_filesystem_space(const char *path, struct cl_space *out);
 int cl_filesystem_space_fd(int fd, struct cl_space *out);
 int cl_chroot(const char *path);
 int cl_set_child_subreaper(void);
 int cl_getrandom(void *bytes, size_t length);
+
+int cl_kvm_version(int fd);                                         // 12, when `fd` is a working /dev/kvm
 
 // Confinement -----------------------------------------------------------------------------------------------------
 int cl_install_filter(const void *filter, size_t length);         // length in bytes; all threads (TSYNC)
