@@ -80,6 +80,7 @@ var targets: [Target] = [
 ]
 
 targets += [
+    tests("CommandLineKitTests", ["CommandLineKit", "Core"]),
     tests("CoreTests", ["Core"]),
     tests("SystemTests", ["System"]),
 ]
