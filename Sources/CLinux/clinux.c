@@ -1,12 +1,12 @@
 #define _GNU_SOURCE
 #include "clinux.h"
+#include "sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
-#include <linux/landlock.h>
 #include <linux/netlink.h>
 #include <linux/openat2.h>
 #include <linux/random.h>
@@ -49,6 +49,12 @@ int cl_pipe2(int fds[2], int flags) { return pipe2(fds, flags | O_CLOEXEC); }
 int cl_accept4(int fd, int flags) { return accept4(fd, NULL, NULL, flags | SOCK_CLOEXEC); }
 int cl_memfd_create(const char *name, unsigned flags) { return memfd_create(name, flags | MFD_CLOEXEC); }
 int cl_close_range(unsigned first, unsigned last) { return (int)syscall(SYS_close_range, first, last, 0); }
+
+const int cl_SEAL_SHRINK = F_SEAL_SHRINK;
+const int cl_SEAL_GROW = F_SEAL_GROW;
+const unsigned cl_MFD_SEALABLE = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+int cl_get_seals(int fd) { return fcntl(fd, F_GET_SEALS); }
+int cl_add_seals(int fd, int seals) { return fcntl(fd, F_ADD_SEALS, seals); }
 int cl_dup_cloexec(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 3); }
 
 int cl_set_cloexec(int fd, int on) {
@@ -238,6 +244,35 @@ int cl_raise_ambient_capabilities(void) {
     return 0;
 }
 
+int cl_keep_capabilities(uint64_t kept) {
+    for (int capability = 0; capability < 64; capability++)
+        if (!(kept >> capability & 1) && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0 && errno == EINVAL) break;
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) return -1;
+    uint32_t words[2] = { (uint32_t)kept, (uint32_t)(kept >> 32) };
+    if (set_capabilities(words, words, words) < 0) return -1;
+    for (int capability = 0; capability < 64; capability++)
+        if (kept >> capability & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) < 0) return -1;
+    return 0;
+}
+
+int cl_clear_effective_capabilities(void) {
+    struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &header, data) < 0) return -1;
+    data[0].effective = data[1].effective = 0;
+    return (int)syscall(SYS_capset, &header, data);
+}
+
+// glibc's wrappers change every thread; the kernel's calls change the one that makes them.
+int cl_set_thread_ids_for_files(uint32_t uid, uint32_t gid, const uint32_t *groups, size_t group_count) {
+    if (syscall(SYS_setgroups, group_count, groups) < 0) return -1;
+    syscall(SYS_setfsgid, gid);
+    syscall(SYS_setfsuid, uid);
+    // Neither says whether it worked; both answer the present id.
+    if ((uint32_t)syscall(SYS_setfsgid, gid) != gid || (uint32_t)syscall(SYS_setfsuid, uid) != uid) { errno = EPERM; return -1; }
+    return 0;
+}
+
 static int write_text(const char *path, const char *text) {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0) return -1;
@@ -270,14 +305,6 @@ static int enter_namespaces(const struct cl_spawn *request) {
     return 0;
 }
 
-static int bind_read_only(const struct cl_spawn *request) {
-    if (request->read_only_fd < 0) return 0;
-    char source[64];
-    snprintf(source, sizeof source, "/proc/self/fd/%d", request->read_only_fd);
-    if (mount(source, request->read_only_at, NULL, MS_BIND, NULL) < 0) return -1;
-    return cl_remount_read_only(request->read_only_at);
-}
-
 // In the child, between fork and exec: async-signal-safe calls only (snprintf of integers is, in glibc).
 static int place_descriptors(const struct cl_spawn *request, int *report) {
     int above = 3;
@@ -305,14 +332,14 @@ static int is_target(const struct cl_spawn *request, int fd) {
 static void close_others(const struct cl_spawn *request, int report) {
     int highest = report;
     for (int fd = 0; fd < highest; fd++)
-        if (fd != report && fd != request->read_only_fd && !is_target(request, fd)) close(fd);
-    if (request->read_only_fd > report) {
-        if (request->read_only_fd > report + 1) cl_close_range((unsigned)report + 1, (unsigned)request->read_only_fd - 1);
-        cl_close_range((unsigned)request->read_only_fd + 1, ~0u);
-        fcntl(request->read_only_fd, F_SETFD, FD_CLOEXEC);
+        if (fd != report && fd != request->folder_fd && !is_target(request, fd)) close(fd);
+    if (request->folder_fd > report) {
+        if (request->folder_fd > report + 1) cl_close_range((unsigned)report + 1, (unsigned)request->folder_fd - 1);
+        cl_close_range((unsigned)request->folder_fd + 1, ~0u);
+        fcntl(request->folder_fd, F_SETFD, FD_CLOEXEC);
     } else {
         cl_close_range((unsigned)report + 1, ~0u);
-        if (request->read_only_fd >= 0) fcntl(request->read_only_fd, F_SETFD, FD_CLOEXEC);
+        if (request->folder_fd >= 0) fcntl(request->folder_fd, F_SETFD, FD_CLOEXEC);
     }
 }
 
@@ -369,14 +396,19 @@ static void run_child(const struct cl_spawn *request, int report) {
     if (request->parent_death_signal) {
         if (prctl(PR_SET_PDEATHSIG, request->parent_death_signal, 0, 0, 0) < 0) goto failed;
     }
+    stage = CL_SPAWN_MOUNT;
+    // A descriptor keeps its mount of the old namespace, which cannot be bound in a new one; the working directory moves.
+    if (request->folder_at && fchdir(request->folder_fd) < 0) goto failed;
     stage = CL_SPAWN_NAMESPACES;
     if (enter_namespaces(request) < 0) goto failed;
     stage = CL_SPAWN_MOUNT;
-    if (bind_read_only(request) < 0) goto failed;
+    if (request->folder_at && cl_enter_private_root(request) < 0) goto failed;
     stage = CL_SPAWN_CWD;
     if (request->cwd && chdir(request->cwd) < 0) goto failed;
     stage = CL_SPAWN_FILTER;
     if (request->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) goto failed;
+    if (request->path_rule_count > 0 && cl_landlock_paths(request->path_rules, request->path_rule_count) < 0) goto failed;
+    if (request->keep_capabilities && cl_keep_capabilities(request->capabilities) < 0) goto failed;
     if (request->filter) {
         struct sock_fprog program = { .len = (unsigned short)(request->filter_length / sizeof(struct sock_filter)),
                                       .filter = (struct sock_filter *)request->filter };
@@ -659,42 +691,6 @@ int cl_install_filter(const void *filter, size_t length) {
     long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
     if (result > 0) { errno = ESRCH; return -1; }   // the thread that could not be brought in line
     return (int)result;
-}
-
-int cl_landlock_version(void) {
-    return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-}
-
-#define READ_RIGHTS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
-#define WRITE_RIGHTS (LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE \
-    | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK \
-    | LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM)
-// Since version 2 and 3 of the kernel interface; Debian 12's headers may lack the names.
-#define REFER_RIGHT (1ULL << 13)
-#define TRUNCATE_RIGHT (1ULL << 14)
-
-const uint64_t cl_LANDLOCK_READ = READ_RIGHTS;
-const uint64_t cl_LANDLOCK_WRITE = WRITE_RIGHTS | REFER_RIGHT | TRUNCATE_RIGHT;
-const uint64_t cl_LANDLOCK_EXECUTE = LANDLOCK_ACCESS_FS_EXECUTE;
-
-int cl_landlock_restrict(const int *fds, const uint64_t *rights, size_t count) {
-    int version = cl_landlock_version();
-    if (version < 1) return -1;
-    uint64_t known = READ_RIGHTS | WRITE_RIGHTS | LANDLOCK_ACCESS_FS_EXECUTE | (version >= 2 ? REFER_RIGHT : 0) | (version >= 3 ? TRUNCATE_RIGHT : 0);
-    struct landlock_ruleset_attr attributes = { .handled_access_fs = known };
-    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
-    if (ruleset < 0) return -1;
-    int result = 0;
-    for (size_t i = 0; i < count && result == 0; i++) {
-        struct landlock_path_beneath_attr rule = { .allowed_access = rights[i] & known, .parent_fd = fds[i] };
-        result = (int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
-    }
-    if (result == 0) result = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    if (result == 0) result = (int)syscall(SYS_landlock_restrict_self, ruleset, 0);
-    int saved = errno;
-    close(ruleset);
-    errno = saved;
-    return result;
 }
 
 // Others ----------------------------------------------------------------------------------------------------------

@@ -20,6 +20,11 @@ int cl_pipe2(int fds[2], int flags);
 int cl_accept4(int fd, int flags);
 int cl_memfd_create(const char *name, unsigned flags);
 int cl_close_range(unsigned first, unsigned last);
+extern const int cl_SEAL_SHRINK;
+extern const int cl_SEAL_GROW;
+int cl_get_seals(int fd);
+int cl_add_seals(int fd, int seals);                 // a memfd made with MFD_ALLOW_SEALING
+extern const unsigned cl_MFD_SEALABLE;               // close-on-exec, may be sealed
 int cl_set_cloexec(int fd, int on);
 int cl_set_nonblocking(int fd, int on);
 int cl_dup_cloexec(int fd);
@@ -59,6 +64,8 @@ int cl_vsock_start_connect(int fd, unsigned cid, unsigned port);
 // Processes -------------------------------------------------------------------------------------------------------
 struct cl_fd_move { int from, to; };
 struct cl_limit { int resource; uint64_t soft, hard; };
+// What Landlock allows beneath `path`; one that is absent is left out.
+struct cl_path_rule { const char *path; uint64_t rights; };
 struct cl_spawn {
     const char *path;              // absolute, or a name looked up in `search`
     const char *search;            // a PATH, or NULL to use `path` as it is
@@ -73,11 +80,15 @@ struct cl_spawn {
     int no_new_privileges;
     int umask;                     // -1: unchanged
     int ordinary_oom_score;        // 1: the parent may be spared by the out-of-memory killer, the child is not
-    // Sandbox, applied in this order after ids: namespaces, then read-only bind, then filter.
+    // Sandbox, applied in this order after ids: namespaces, private root, path rules, capabilities, filter.
     int new_user_namespace; uint32_t inside_uid, inside_gid;   // maps exactly the child's own ids
     int new_mount_namespace, new_network_namespace, new_ipc_namespace;
-    int read_only_fd;              // an O_PATH directory that becomes read-only and is bound at `read_only_at`; -1: none
-    const char *read_only_at;
+    // With `folder_at`, and a new mount namespace: the child's root is an empty tmpfs, read-only, that has the open
+    // directory `folder_fd` at `folder_at` and these paths of the host, read-only; those that are absent are left out.
+    int folder_fd; const char *folder_at; int folder_read_only;   // -1, NULL: the root stays
+    char *const *root_paths; size_t root_path_count;
+    const struct cl_path_rule *path_rules; size_t path_rule_count;   // Landlock; none: no ruleset
+    int keep_capabilities; uint64_t capabilities;                    // exactly these stay over exec, and can never be more
     const void *filter; size_t filter_length;   // struct sock_filter[]
 };
 enum cl_spawn_stage { CL_SPAWN_OK = 0, CL_SPAWN_FORK, CL_SPAWN_FDS, CL_SPAWN_SESSION, CL_SPAWN_LIMITS, CL_SPAWN_IDS,
@@ -101,6 +112,10 @@ int cl_gettid(void);
 int cl_set_ids(uint32_t uid, uint32_t gid, const uint32_t *groups, size_t group_count);
 int cl_drop_capabilities(void);                                  // bounding, ambient and all three sets
 int cl_raise_ambient_capabilities(void);                         // inherits every permitted capability over exec
+int cl_keep_capabilities(uint64_t kept);                         // these over exec, ambient; the rest for good gone
+int cl_clear_effective_capabilities(void);                       // of this thread
+// Files are touched as these ids by this thread alone; needs uid 0. Ends with the thread.
+int cl_set_thread_ids_for_files(uint32_t uid, uint32_t gid, const uint32_t *groups, size_t group_count);
 int cl_own_memory(uint64_t *resident_bytes);
 
 // Namespaces and mounts --------------------------------------------------------------------------------------------
@@ -144,9 +159,10 @@ int cl_kvm_version(int fd);                                         // 12, when 
 // Confinement -----------------------------------------------------------------------------------------------------
 int cl_install_filter(const void *filter, size_t length);         // length in bytes; all threads (TSYNC)
 int cl_landlock_version(void);                                     // -1 when the kernel has none
-// Allows only what `fds[i]` with `rights[i]` names; everything else a ruleset can name is refused.
-int cl_landlock_restrict(const int *fds, const uint64_t *rights, size_t count);
-extern const uint64_t cl_LANDLOCK_READ, cl_LANDLOCK_WRITE, cl_LANDLOCK_EXECUTE;
+// Refuses everything Landlock can refuse (files, and where the kernel knows them TCP, abstract sockets and signals to
+// the outside) but what the rules allow. Of this thread and those it starts.
+int cl_landlock_paths(const struct cl_path_rule *rules, size_t count);
+extern const uint64_t cl_LANDLOCK_READ, cl_LANDLOCK_WRITE, cl_LANDLOCK_EXECUTE;   // no right to make device nodes
 
 // Status words and other macros
 int cl_lock_exclusive(int fd);                                     // flock, non-blocking: -1 EWOULDBLOCK when taken
