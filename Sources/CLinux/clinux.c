@@ -306,12 +306,13 @@ static int enter_namespaces(const struct cl_spawn *request) {
 }
 
 // In the child, between fork and exec: async-signal-safe calls only (snprintf of integers is, in glibc).
-static int place_descriptors(const struct cl_spawn *request, int *report) {
+static int place_descriptors(const struct cl_spawn *request, int *report, int *folder) {
     int above = 3;
     for (size_t i = 0; i < request->move_count; i++)
         if (request->moves[i].to >= above) above = request->moves[i].to + 1;
-    int kept = fcntl(*report, F_DUPFD_CLOEXEC, above + (int)request->move_count + 1);
+    int kept = fcntl(*report, F_DUPFD_CLOEXEC, above + (int)request->move_count + 2);
     if (kept < 0) return -1;
+    if (*folder >= 0 && (*folder = fcntl(*folder, F_DUPFD_CLOEXEC, above)) < 0) return -1;
     close(*report);
     *report = kept;
     int lifted[64];
@@ -329,18 +330,11 @@ static int is_target(const struct cl_spawn *request, int fd) {
     return 0;
 }
 
-static void close_others(const struct cl_spawn *request, int report) {
-    int highest = report;
+static void close_others(const struct cl_spawn *request, int report, int folder) {
+    int highest = report > folder ? report : folder;
     for (int fd = 0; fd < highest; fd++)
-        if (fd != report && fd != request->folder_fd && !is_target(request, fd)) close(fd);
-    if (request->folder_fd > report) {
-        if (request->folder_fd > report + 1) cl_close_range((unsigned)report + 1, (unsigned)request->folder_fd - 1);
-        cl_close_range((unsigned)request->folder_fd + 1, ~0u);
-        fcntl(request->folder_fd, F_SETFD, FD_CLOEXEC);
-    } else {
-        cl_close_range((unsigned)report + 1, ~0u);
-        if (request->folder_fd >= 0) fcntl(request->folder_fd, F_SETFD, FD_CLOEXEC);
-    }
+        if (fd != report && fd != folder && !is_target(request, fd)) close(fd);
+    cl_close_range((unsigned)highest + 1, ~0u);
 }
 
 static void execute(const struct cl_spawn *request) {
@@ -376,8 +370,9 @@ static void run_child(const struct cl_spawn *request, int report) {
     for (int number = 1; number < NSIG; number++)
         if (number != SIGKILL && number != SIGSTOP) signal(number, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    if (place_descriptors(request, &report) < 0) goto failed;
-    close_others(request, report);
+    int folder = request->folder_at ? request->folder_fd : -1;
+    if (place_descriptors(request, &report, &folder) < 0) goto failed;
+    close_others(request, report, folder);
 
     stage = CL_SPAWN_SESSION;
     if (request->new_session && setsid() < 0) goto failed;
@@ -398,7 +393,7 @@ static void run_child(const struct cl_spawn *request, int report) {
     }
     stage = CL_SPAWN_MOUNT;
     // A descriptor keeps its mount of the old namespace, which cannot be bound in a new one; the working directory moves.
-    if (request->folder_at && fchdir(request->folder_fd) < 0) goto failed;
+    if (request->folder_at && fchdir(folder) < 0) goto failed;
     stage = CL_SPAWN_NAMESPACES;
     if (enter_namespaces(request) < 0) goto failed;
     stage = CL_SPAWN_MOUNT;
