@@ -50,7 +50,7 @@ package enum CurrentProcess {
 }
 
 /// Processes by number, as /proc shows them.
-package enum ProcessTable {
+package enum RunningProcess {
     /// When the kernel started it, in clock ticks since boot: with the number, one process and no later one. Nil when
     /// there is none; a zombie still counts.
     package static func startTicks(of pid: Int32) -> UInt64? {
@@ -81,7 +81,8 @@ package enum Signals {
     package static func isIgnored(_ number: Int32) -> Bool {
         var action = sigaction()
         guard sigaction(number, nil, &action) == 0 else { return false }
-        return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+        return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self)
+            == unsafeBitCast(SIG_IGN, to: Int.self)
     }
 
     /// The next signal waiting on such a descriptor.
