@@ -42,6 +42,24 @@ extension Files {
         try systemCall("fsync", path) { fsync(raw) }
     }
 
+    /// Removes a tree without ever following a link or entering another file system: what a killed build may have left
+    /// mounted in its directory is not ours to empty. Such a tree is refused and stays.
+    static func removeTree(_ path: String, on sibling: String) throws(SystemError) {
+        guard exists(path) else { return }
+        try removeTree(path, device: try status(sibling, followLinks: false).device)
+    }
+
+    private static func removeTree(_ path: String, device: UInt64) throws(SystemError) {
+        let found = try status(path, followLinks: false)
+        guard found.device == device else { throw SystemError("remove", code: EXDEV, subject: path) }
+        if found.kind == .directory {
+            for name in try entries(path) { try removeTree(path + "/" + name, device: device) }
+            try systemCall("rmdir", path) { rmdir(path) }
+        } else {
+            try systemCall("unlink", path) { unlink(path) }
+        }
+    }
+
     /// The lengths of all files beneath a directory, as far as they can be seen.
     static func treeBytes(_ path: String) -> UInt64 {
         guard let found = try? status(path, followLinks: false) else { return 0 }

@@ -73,13 +73,13 @@ extension ImageStore {
         let work = root + "/" + Self.workPrefix + "build-\(getpid())"
         try hosted("cannot write to \(root)") { () throws(SystemError) in try Files.makeDirectory(work) }
         do {
-            let parts = try obtainParts(recipe, request: request, programs: programs, work: work, progress: progress)
+            let parts = try obtainParts(recipe, request: request, work: work, progress: progress)
             progress(.packing)
             let image = try assemble(recipe, parts: parts, guest: guest, work: work)
-            try? Files.removeTree(work)
+            try? Files.removeTree(work, on: root)
             return BuildResult(image: image, wasCurrent: false)
         } catch {
-            try? Files.removeTree(work)
+            try? Files.removeTree(work, on: root)
             throw error
         }
     }
@@ -101,8 +101,7 @@ extension ImageStore {
     }
 
     private func obtainParts(
-        _ recipe: Recipe, request: BuildRequest, programs: RecipePrograms, work: String,
-        progress: (BuildProgress) -> Void
+        _ recipe: Recipe, request: BuildRequest, work: String, progress: (BuildProgress) -> Void
     ) throws(Fault) -> PartsCache {
         let name = PartsCache.directory(for: recipe.record.name, recipe.digest)
         let path = root + "/" + name
@@ -112,7 +111,14 @@ extension ImageStore {
         }
         progress(.running(recipe: recipe.record.name.text))
         let made = work + "/parts"
-        try hosted("cannot write to \(root)") { () throws(SystemError) in try Files.makeDirectory(made) }
+        // Root's temporary files are then taken away with the rest of a killed build. An ordinary user's recipe works
+        // under ids that could not enter this directory.
+        let scratch = geteuid() == 0 ? work + "/scratch" : nil
+        try hosted("cannot write to \(root)") { () throws(SystemError) in
+            try Files.makeDirectory(made)
+            if let scratch { try Files.makeDirectory(scratch) }
+        }
+        let programs = RecipePrograms(environment: request.environment, scratch: scratch)
         try programs.run(recipe.directory + "/build", [made], limit: request.limit) { progress(.output($0)) }
         try PartsCache.seal(made, recipe: recipe)
         if Files.exists(path) { _ = try remove(name) }

@@ -123,7 +123,8 @@ package struct ImageStore: Sendable {
     /// Takes away what killed builds and prunes left. Only under the lock: then nobody is at work.
     func reapLeftovers() throws(Fault) {
         for name in try entries() where name.hasPrefix(Self.workPrefix) {
-            try hosted("cannot clean up in \(root)") { () throws(SystemError) in try Files.removeTree(root + "/" + name)
+            try hosted("cannot clean up in \(root)") { () throws(SystemError) in
+                try Files.removeTree(root + "/" + name, on: root)
             }
         }
     }
@@ -135,7 +136,7 @@ package struct ImageStore: Sendable {
         let bytes = Files.treeBytes(from)
         try hosted("cannot remove \(from)") { () throws(SystemError) in
             try systemCall("rename", from) { rename(from, aside) }
-            try Files.removeTree(aside)
+            try Files.removeTree(aside, on: root)
         }
         return Removed(directory: name, apparentBytes: bytes)
     }
