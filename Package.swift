@@ -82,6 +82,8 @@ var targets: [Target] = [
 targets += [
     tests("CommandLineKitTests", ["CommandLineKit", "Core"]),
     tests("CoreTests", ["Core"]),
+    tests("GuestImageTests", ["GuestImage", "Core"]),
+    tests("ImageStoreTests", ["ImageStore", "GuestImage", "System", "Core"]),
     tests("SystemTests", ["System"]),
 ]
 
