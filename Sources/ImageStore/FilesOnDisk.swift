@@ -25,6 +25,20 @@ extension Files {
         try systemCall("fsync", path) { fsync(raw) }
     }
 
+    /// The absolute path of a directory, links resolved.
+    static func resolved(_ path: String) throws(SystemError) -> String {
+        let directory = try openDirectory(path)
+        return try self.path(ofRaw: directory.raw)
+    }
+
+    /// Makes a directory and what is missing above it, for everybody to read.
+    static func makeDirectories(_ path: String) throws(SystemError) {
+        guard !exists(path) else { return }
+        let parent = path.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
+        if !parent.isEmpty { try makeDirectories(parent) }
+        try makeDirectory(path)
+    }
+
     static func makeDirectory(_ path: String) throws(SystemError) {
         try systemCall("mkdir", path) { mkdir(path, 0o755) }
         try systemCall("chmod", path) { chmod(path, 0o755) }

@@ -66,7 +66,8 @@ extension ImageStore {
             return BuildResult(image: image, wasCurrent: true)
         }
 
-        try hosted("cannot make the image store \(root)") { () throws(SystemError) in try makeRoot() }
+        // Others may read it: the program that runs guests does so under another identity.
+        try hosted("cannot make the image store \(root)") { () throws(SystemError) in try Files.makeDirectories(root) }
         let lock = try StoreLock(root: root)
         defer { lock.hold() }
         try reapLeftovers()
@@ -90,14 +91,6 @@ extension ImageStore {
             (try? image.verify()) != nil
         else { return nil }
         return image
-    }
-
-    private func makeRoot() throws(SystemError) {
-        guard !Files.exists(root) else { return }
-        let parent = root.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
-        if !parent.isEmpty && !Files.exists(parent) { try Directories.makePrivate(parent, owner: geteuid()) }
-        // The program that runs guests reads images, and may do so under another identity.
-        try Files.makeDirectory(root)
     }
 
     private func obtainParts(

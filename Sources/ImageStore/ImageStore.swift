@@ -7,9 +7,12 @@ import System
 /// current one. Everything that changes the store happens under its lock and by rename, so that a reader sees whole
 /// images only. Entries that start with a dot are the store's own: work in progress and the cache of built parts.
 package struct ImageStore: Sendable {
+    /// Absolute, because recipes work in other directories.
     package let root: String
 
-    package init(root: String) { self.root = root }
+    package init(root: String) {
+        self.root = root.hasPrefix("/") ? root : (try? Files.resolved(".")).map { $0 + "/" + root } ?? root
+    }
 
     package struct Listed: Sendable, Equatable {
         package let name: String

@@ -16,7 +16,7 @@ struct Recipe {
 
     init(directory: String, programs: RecipePrograms) throws(Fault) {
         let shown = Display.escaped(directory)
-        guard let absolute = try? Self.resolved(directory),
+        guard let absolute = try? Files.resolved(directory),
             let name = absolute.split(separator: "/").last.flatMap({ PlainName(String($0)) })
         else {
             throw Fault(.notFound, "there is no recipe at \(shown)", hint: "a recipe is a folder such as images/base")
@@ -38,11 +38,6 @@ struct Recipe {
         self.directory = absolute
         record = RecipeRecord(name: name, files: files, inputs: inputs)
         digest = SHA256.digest(of: record.fileBytes)
-    }
-
-    private static func resolved(_ directory: String) throws(SystemError) -> String {
-        let opened = try Files.openDirectory(directory)
-        return try Files.path(ofRaw: opened.raw)
     }
 
     private static func file(_ name: PlainName, in directory: String) throws(Fault) -> RecipeRecord.File {

@@ -177,6 +177,18 @@ private func code(of body: () throws -> Void) -> FaultCode? {
         #expect(!Files.exists(elsewhere))
     }
 
+    @Test func makesItsStoreWithWhatIsMissingAboveIt() throws {
+        let workshop = try Workshop()
+        let store = ImageStore(root: workshop.path + "/share/cowork/images")
+        let request = BuildRequest(
+            recipe: workshop.recipe, guest: workshop.guest, guestVersion: "1", environment: [:])
+        _ = try store.build(request) { _ in }
+        for directory in ["share", "share/cowork", "share/cowork/images"] {
+            #expect(try Files.status(workshop.path + "/" + directory).permissions & 0o777 == 0o755)
+        }
+        #expect(ImageStore(root: "images").root.hasPrefix("/"))
+    }
+
     @Test func aLayerNeedsNoKernelAndNoGuest() throws {
         let workshop = try Workshop()
         try workshop.setRecipe("echo layer > \"$1/root.erofs\"")
