@@ -70,7 +70,7 @@ int cl_set_nonblocking(int fd, int on) {
 int cl_open_beneath(int dirfd, const char *path, int flags, unsigned mode, int no_links) {
     struct open_how how = {
         .flags = (uint64_t)(flags | O_CLOEXEC),
-        .mode = (flags & (O_CREAT | O_TMPFILE)) ? mode : 0,
+        .mode = (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE ? mode : 0,   // O_TMPFILE has O_DIRECTORY in it
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | (no_links ? RESOLVE_NO_SYMLINKS : 0),
     };
     return (int)syscall(SYS_openat2, dirfd, path, &how, sizeof how);
