@@ -120,7 +120,8 @@ final class ProcessStream {
 
     /// To the whole process group. A process that has ended has no number any more that would be safe to signal.
     func signal(_ signal: Int32) {
-        guard exit == nil else { return }
+        // The group of number 1 or less would be everybody.
+        guard exit == nil, pid > 1 else { return }
         if kill(-pid, signal) != 0 { child.signal(signal) }
     }
 

@@ -28,8 +28,8 @@ final class Shutdown {
         guard grace > .zero else { return force() }
         guard phase == .running else { return }
         phase = .asked
-        kill(-1, SIGTERM)
-        kill(-1, SIGCONT)
+        signalEverybody(SIGTERM)
+        signalEverybody(SIGCONT)
         timer = loop.after(grace) { [weak self] in self?.force() }
     }
 
@@ -37,8 +37,14 @@ final class Shutdown {
         guard phase == .running || phase == .asked else { return }
         phase = .forced
         if let timer { loop.cancel(timer) }
-        kill(-1, SIGKILL)
+        signalEverybody(SIGKILL)
         timer = loop.after(Self.forcedLimit) { [weak self] in self?.nobodyIsLeft() }
+    }
+
+    /// Everybody means the machine: whoever is not its PID 1 has no business here.
+    private func signalEverybody(_ signal: Int32) {
+        guard getpid() == 1 else { return }
+        kill(-1, signal)
     }
 
     /// The last process has been reaped.
