@@ -52,7 +52,7 @@ var targets: [Target] = [
     module("GuestImage", ["Core"]),
 
     // 3: one outside thing each
-    module("Virtualization", ["CLibvirt", "System", "Core", "Contract"]),
+    module("Virtualization", ["CLibvirt", "CLinux", "System", "Core", "Contract"]),
     module("VhostUser", ["System"]),
     module("Vsock", ["VhostUser", "System"]),
     module("Relay", ["Vsock", "Wire", "System"]),
@@ -66,22 +66,23 @@ var targets: [Target] = [
     module("Supervisor", ["Varlink", "Wire", "Core", "Contract"]),
     module("GuestCore", ["CLinux", "Wire", "System"]),
     module("CommandLineKit", ["Core"]),
+    module("Commands", ["CommandLineKit", "Links", "ImageStore", "GuestImage", "Varlink", "Wire", "System", "Core"]),
 
     // 5: composition only
-    program(
-        "cowork",
-        ["CommandLineKit", "Links", "ImageStore", "GuestImage", "Varlink", "Wire", "System", "Core", "Contract"]),
+    program("cowork", ["Commands", "System", "Core"]),
     program(
         "coworkd",
         ["Supervisor", "Links", "Workspace", "Store", "ImageStore", "Varlink", "System", "Core", "Contract"]),
-    program("cowork-hypervisor", ["Virtualization", "Links", "Varlink", "System", "Core", "Contract"]),
+    program("cowork-hypervisor", ["Virtualization", "System", "Core"]),
     program("cowork-vsock", ["Relay", "Vsock", "Confinement", "Wire", "System"]),
     program("cowork-guest", ["GuestCore", "CGuestStart", "System"], linking: guestLinking),
 ]
 
 targets += [
     tests("CommandLineKitTests", ["CommandLineKit", "Core"]),
+    tests("CommandsTests", ["Commands", "CommandLineKit", "Varlink", "Wire", "System", "Core"]),
     tests("CoreTests", ["Core"]),
+    tests("GuestCoreTests", ["GuestCore", "Wire", "System"]),
     tests("GuestImageTests", ["GuestImage", "Core"]),
     tests("ImageStoreTests", ["ImageStore", "GuestImage", "System", "Core"]),
     tests("SystemTests", ["System"]),

@@ -82,14 +82,16 @@ package struct CommandParser: Sendable {
             var most = 0
             for operand in command.operands {
                 if invocation.operands.count <= least && (operand.count == .one || operand.count == .oneOrMore) {
-                    throw fault("missing \(operand.name)", hint: HelpText.usage(of: command, path: invocation.path))
+                    throw fault(
+                        "missing \(operand.name)", hint: "usage: " + HelpText.usage(of: command, path: invocation.path))
                 }
                 least += operand.count == .one || operand.count == .oneOrMore ? 1 : 0
                 most = operand.count == .one || operand.count == .optional ? most + 1 : .max / 2
             }
             if invocation.operands.count > most { throw unexpected(invocation.operands[most]) }
             if let trailing = command.trailing, invocation.trailing?.isEmpty ?? trailing.isRequired {
-                throw fault("missing -- \(trailing.name)", hint: HelpText.usage(of: command, path: invocation.path))
+                throw fault(
+                    "missing -- \(trailing.name)", hint: "usage: " + HelpText.usage(of: command, path: invocation.path))
             }
         }
 

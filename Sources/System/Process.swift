@@ -35,6 +35,14 @@ package enum CurrentProcess {
 
     package static func ignoreBrokenPipes() { _ = Glibc.signal(SIGPIPE, SIG_IGN) }
 
+    /// Makes /dev/null of standard descriptors that we were started without, so that nothing else gets their numbers.
+    package static func fillStandardDescriptors() {
+        for number in 0...2 as ClosedRange<Int32> where fcntl(number, F_GETFD) == -1 {
+            // The lowest free number is this one.
+            _ = open("/dev/null", number == 0 ? O_RDONLY : O_WRONLY)
+        }
+    }
+
     /// As many descriptors as the hard limit allows.
     package static func raiseDescriptorLimit() {
         var limit = rlimit()
