@@ -115,7 +115,9 @@ package final class GuestServer: ControlChannelOwner, ProcessStreamOwner {
         case .data:
             guard frame.channel == Channel.input.rawValue else { throw .malformed("channel") }
             guard stream?.receive(frame.payload) ?? true else { throw .malformed("more than was granted") }
-        case .end: stream?.endInput()
+        case .end:
+            guard frame.channel == Channel.input.rawValue else { throw .malformed("channel") }
+            stream?.endInput()
         case .credit: stream?.grant(try Credit(payload: frame.payload).bytes, channel: frame.channel)
         case .resize:
             let size = try Resize(payload: frame.payload)

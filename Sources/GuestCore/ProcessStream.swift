@@ -16,12 +16,14 @@ protocol ProcessStreamOwner: AnyObject {
 /// One process and the bytes between it and the host.
 ///
 /// Output is read only while the host has room for it, so a reader that stalls stalls the writer. Input waits here, at
-/// most a window of it. When the process ends, what is in its pipes then is still delivered; a descendant that keeps
-/// them open keeps nobody waiting.
+/// most a window of it. When the process ends, its output is read to the end; a descendant that keeps its pipes open is
+/// listened to for a moment more, then what is in them is delivered and that is the end.
 final class ProcessStream {
     /// What a terminal can hold when its process ends is not told by the kernel; it is less than this.
     private static let mostInTerminal = 128 << 10
     private static let readsInARow = 4
+    /// For descendants that outlive the process and write to its pipes. A terminal is over with its session's leader.
+    private static let lateOutputLimit = Duration.seconds(2)
 
     let number: UInt32
     let pid: Int32
@@ -41,7 +43,7 @@ final class ProcessStream {
         let channel: Channel
         var port: Port?
         var credit = UInt64(Wire.initialWindow)
-        /// Set when the process has ended: how much more there can be.
+        /// Set when nothing new is waited for: how much there still is.
         var rest: Int?
 
         init(_ channel: Channel) { self.channel = channel }
@@ -88,6 +90,7 @@ final class ProcessStream {
     /// Begins to deliver; `opened` has been sent.
     func start() {
         try? loop.watch(child.pidfd, .readable) { [weak self] _ in _ = self?.collect() }
+        if isTerminal { owner.send(Frame(.end, stream: number, channel: Channel.error.rawValue)) }
         settle()
     }
 
@@ -118,11 +121,19 @@ final class ProcessStream {
         _ = cl_set_window_size(inputPort.raw, UInt32(rows), UInt32(columns))
     }
 
-    /// To the whole process group. A process that has ended has no number any more that would be safe to signal.
+    /// To the process's group; on a terminal to the group in the foreground, and to the session's leader too if it is meant
+    /// to end: a shell does not leave because its foreground did. A process that has ended has no number any more that
+    /// would be safe to signal.
     func signal(_ signal: Int32) {
         // The group of number 1 or less would be everybody.
         guard exit == nil, pid > 1 else { return }
-        if kill(-pid, signal) != 0 { child.signal(signal) }
+        var groups: Set<Int32> = []
+        if isTerminal, let inputPort {
+            let foreground = tcgetpgrp(inputPort.raw)
+            if foreground > 1 { groups.insert(foreground) }
+        }
+        if groups.isEmpty || [SIGHUP, SIGTERM, SIGKILL].contains(signal) { groups.insert(pid) }
+        for group in groups { kill(-group, signal) }
     }
 
     // To the host -----------------------------------------------------------------------------------------------------
@@ -141,13 +152,22 @@ final class ProcessStream {
         loop.unwatch(child.pidfd)
         if let timer { loop.cancel(timer) }
         if !isTerminal { inputPort = nil }
+        if isTerminal {
+            takeTheRest()
+        } else {
+            timer = loop.after(Self.lateOutputLimit) { [weak self] in self?.takeTheRest() }
+            proceed()
+        }
+        return true
+    }
+
+    /// From now on only what is there already is delivered.
+    private func takeTheRest() {
         for output in outputs {
             guard let port = output.port else { continue }
             output.rest = isTerminal ? Self.mostInTerminal : max(0, Int(cl_bytes_waiting(port.raw)))
-            pump(output)
         }
-        settle()
-        return true
+        proceed()
     }
 
     /// Reads what may be read now. A channel without a port is at its end.
@@ -184,6 +204,7 @@ final class ProcessStream {
     private func close(_ output: Output) {
         output.port?.want([])
         output.port = nil
+        owner.send(Frame(.end, stream: number, channel: output.channel.rawValue))
     }
 
     private func writeInput() {
@@ -211,6 +232,7 @@ final class ProcessStream {
         guard let exit, outputs.allSatisfy({ $0.port == nil }) else { return }
         hasEnded = true
         inputPort = nil
+        if let timer { loop.cancel(timer) }
         owner.send(Frame(.exited, stream: number, payload: exited(exit).encoded))
         owner.ended(self)
     }

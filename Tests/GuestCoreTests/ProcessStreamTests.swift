@@ -8,16 +8,16 @@ import Wire
 /// Real processes, spoken to in frames.
 @Suite struct ProcessStreamTests {
     @Test func outputAndErrorsComeApartAndBeforeTheEnd() async throws {
-        let (out, err, exited, last) = try await onItsOwnThread {
+        let (out, err, exited, kinds) = try await onItsOwnThread {
             let host = try HostSide()
             host.open(1, "sh", "-c", "echo out; echo err >&2; exit 7")
             try host.run { host.exited() != nil }
-            return (host.text(), host.text(1, .error), host.exited(), host.frames.last?.kind)
+            return (host.text(), host.text(1, .error), host.exited(), host.frames.map(\.kind))
         }
         #expect(out == "out\n")
         #expect(err == "err\n")
         #expect(exited == Exited(signalled: false, value: 7))
-        #expect(last == .exited)
+        #expect(kinds == [.ready, .opened, .end, .end, .exited])
     }
 
     @Test func inputReachesTheProcessAndEnds() async throws {
@@ -218,6 +218,17 @@ import Wire
         #expect(!out.isEmpty)
         #expect(exited == Exited(signalled: false, value: 4))
         #expect(background)
+    }
+
+    @Test func aDescendantMayWriteAMomentLater() async throws {
+        let (out, kinds) = try await onItsOwnThread {
+            let host = try HostSide()
+            host.open(1, "sh", "-c", "(sleep 0.3; echo late) & exit 0")
+            try host.run { host.exited() != nil }
+            return (host.text(), host.frames.map(\.kind))
+        }
+        #expect(out == "late\n")
+        #expect(kinds.last == .exited)
     }
 
     @Test func aBackgroundChildThatNeverStopsWritingHoldsNobodyUp() async throws {

@@ -67,6 +67,34 @@ import Wire
         #expect(exited?.status == 130)
     }
 
+    /// A job in the foreground has a group of its own; the shell that started it is not to be ended with it.
+    @Test func signalsGoToTheForeground() async throws {
+        let (out, exited) = try await onItsOwnThread {
+            let host = try HostSide()
+            host.open(1, "sh", "-c", "set -m; sh -c 'echo up; exec sleep 60'; echo shell lives $?") {
+                $0.terminal = true
+            }
+            try host.run { host.text().contains("up") }
+            host.send(.signal, stream: 1, payload: Signal(number: UInt8(SIGUSR1)).encoded)
+            try host.run { host.exited() != nil }
+            return (host.text(), host.exited()?.status)
+        }
+        #expect(out.contains("shell lives 138"))
+        #expect(exited == 0)
+    }
+
+    @Test func aHangUpEndsTheShellAndItsJob() async throws {
+        let exited = try await onItsOwnThread {
+            let host = try HostSide()
+            host.open(1, "sh", "-c", "set -m; sh -c 'echo up; exec sleep 60'; echo shell lives") { $0.terminal = true }
+            try host.run { host.text().contains("up") }
+            host.send(.signal, stream: 1, payload: Signal(number: UInt8(SIGHUP)).encoded)
+            try host.run { host.exited() != nil }
+            return host.exited()
+        }
+        #expect(exited == Exited(signalled: true, value: UInt8(SIGHUP)))
+    }
+
     @Test func allOfItsOutputComesBeforeItsEnd() async throws {
         let (lines, last) = try await onItsOwnThread {
             let host = try HostSide()
