@@ -49,11 +49,6 @@ import Wire
         }
     }
 
-    private static func temporaryFile() throws -> SharedDescriptor {
-        // O_TMPFILE, which Glibc lacks: a file without a name.
-        SharedDescriptor(try Files.open("/tmp", O_RDWR | 0o20000000 | O_DIRECTORY))
-    }
-
     private func data(_ channel: Channel, _ bytes: [UInt8]) -> Frame {
         Frame(.data, channel: channel.rawValue, payload: bytes)
     }
@@ -157,7 +152,7 @@ import Wire
 
     @Test func aStalledReaderGetsNoRoomAndLosesNothing() async throws {
         let pipe = try TestPipe()
-        let scene = try Scene(input: nil, output: pipe.writing, error: Self.temporaryFile())
+        let scene = try Scene(input: nil, output: pipe.writing, error: temporaryFile())
         let window = Int(Wire.initialWindow)
         async let end = scene.run()
         let early = try await onThread {
@@ -193,7 +188,7 @@ import Wire
 
     @Test func ourPipesStayBlockingForOthers() async throws {
         let pipe = try TestPipe()
-        let scene = try Scene(input: nil, output: pipe.writing, error: Self.temporaryFile())
+        let scene = try Scene(input: nil, output: pipe.writing, error: temporaryFile())
         try scene.peer.send(data(.output, [1]), exited(0))
         _ = try await scene.run()
         #expect(fcntl(pipe.writing.raw, F_GETFL) & O_NONBLOCK == 0)
@@ -202,7 +197,7 @@ import Wire
     @Test func aClosedOutputEndsQuietly() async throws {
         var pipe: TestPipe? = try TestPipe()
         let writing = try #require(pipe?.writing)
-        let scene = try Scene(input: nil, output: writing, error: Self.temporaryFile())
+        let scene = try Scene(input: nil, output: writing, error: temporaryFile())
         pipe = nil
         try scene.peer.send(data(.output, [1]))
         #expect(try await onThreadIgnoringBrokenPipes { try await scene.run() } == .outputClosed)
@@ -210,7 +205,7 @@ import Wire
 
     @Test func aFullDiskIsAFault() async throws {
         let full = SharedDescriptor(try Files.open("/dev/full", O_WRONLY))
-        let scene = try Scene(input: nil, output: full, error: Self.temporaryFile())
+        let scene = try Scene(input: nil, output: full, error: temporaryFile())
         try scene.peer.send(data(.output, [1]))
         await #expect {
             try await scene.run()
@@ -247,7 +242,7 @@ import Wire
 
     @Test func moreThanWasGrantedIsRefused() async throws {
         let pipe = try TestPipe()
-        let scene = try Scene(input: nil, output: pipe.writing, error: Self.temporaryFile())
+        let scene = try Scene(input: nil, output: pipe.writing, error: temporaryFile())
         let end = Task { try await scene.run() }
         try await onThread {
             for _ in 0..<(Int(Wire.initialWindow) / Wire.largestData + 3) {
@@ -283,7 +278,7 @@ import Wire
     }
 
     private func temporaryInput(_ count: Int) throws -> (file: SharedDescriptor, bytes: [UInt8]) {
-        let file = try Self.temporaryFile()
+        let file = try temporaryFile()
         let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
         try Files.writeAll(bytes, to: file.raw)
         lseek(file.raw, 0, SEEK_SET)
