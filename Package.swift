@@ -58,7 +58,7 @@ var targets: [Target] = [
     module("Relay", ["Vsock", "Wire", "System"]),
     module("Confinement", ["CSeccomp", "CLinux", "System"]),
     module("Workspace", ["Confinement", "System", "Core", "Contract"]),
-    module("Store", ["CSQLite", "Core", "Contract"]),
+    module("Store", ["CSQLite", "System", "Core", "Contract"]),
     module("ImageStore", ["COpenSSL", "GuestImage", "System", "Core"]),
     module("Links", ["Varlink", "Wire", "System", "Core", "Contract"]),
 
