@@ -13,13 +13,12 @@ enum ExecCommand {
         let onTerminal = invocation.has(Manual.terminal)
         if onTerminal { process.useTerminal(of: caller) }
 
-        let activity = ActivityLine("Reaching \(Display.escaped(session, limit: 80))", caller: caller, wanted: false)
         let stream = GuestStream(
             caller: caller, subject: "exec", lookAt: "see why: cowork show \(Display.escaped(session, limit: 80))")
         return try stream.carry(
             DaemonAPI.Exec.self, DaemonAPI.Exec.Parameters(session: session, process: process),
-            onTerminal: onTerminal, activity: activity
-        ) { _ in }
+            onTerminal: onTerminal, stage: "", showsStages: false
+        ) { _, _ in }
     }
 
     private static func environment(_ invocation: Invocation) throws(Fault) -> [String]? {

@@ -16,17 +16,19 @@ struct GuestStream {
     private static let interrupting = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
 
     func carry<Method: VarlinkMethod>(
-        _ method: Method.Type, _ parameters: Method.Parameters, onTerminal: Bool, activity: ActivityLine,
-        each: (Method.Reply) throws(Fault) -> Void
+        _ method: Method.Type, _ parameters: Method.Parameters, onTerminal: Bool, stage: String, showsStages: Bool,
+        each: (Method.Reply, ActivityLine) throws(Fault) -> Void
     ) throws(Fault) -> Int32 {
-        defer { activity.end() }
         let client = try DaemonCalls(caller).connect()
         // Until the process runs a signal ends only us; the daemon notices and gives up what it was doing.
         let interruption = try signals(Self.interrupting.filter { !Signals.isIgnored($0) })
         client.interruption = interruption
+        // Its thread comes after the signals were blocked, or one of them could end us there.
+        let activity = ActivityLine(stage, caller: caller, wanted: showsStages)
+        defer { activity.end() }
         let connection: UpgradedConnection<Method.Reply>
         do throws(Fault) {
-            connection = try client.upgrade(method, parameters, each: each)
+            connection = try client.upgrade(method, parameters) { (reply) throws(Fault) in try each(reply, activity) }
         } catch {
             guard error.code == .interrupted, let number = Signals.next(from: interruption.raw) else { throw error }
             return 128 + number

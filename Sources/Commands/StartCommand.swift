@@ -7,18 +7,12 @@ internal import Varlink
 enum StartCommand {
     static func run(_ invocation: Invocation, _ caller: Caller) throws(Fault) -> Int32 {
         let parameters = try parameters(invocation, caller)
-        let name = parameters.name ?? "a session"
-        let activity = ActivityLine("Starting \(name)", caller: caller, wanted: !invocation.wantsJSON)
-        defer { activity.end() }
         return invocation.has(Manual.detach)
-            ? try detached(parameters, invocation, caller, activity)
-            : try attached(parameters, invocation, caller, activity)
+            ? try detached(parameters, invocation, caller) : try attached(parameters, invocation, caller)
     }
 
-    // MARK: Both ways
-
     private static func attached(
-        _ parameters: DaemonAPI.Start.Parameters, _ invocation: Invocation, _ caller: Caller, _ activity: ActivityLine
+        _ parameters: DaemonAPI.Start.Parameters, _ invocation: Invocation, _ caller: Caller
     ) throws(Fault) -> Int32 {
         var parameters = parameters
         var process = parameters.process ?? DaemonAPI.Process(arguments: ["bash", "-l"])
@@ -34,15 +28,17 @@ enum StartCommand {
         parameters.process = process
         let stream = GuestStream(
             caller: caller, subject: "start", lookAt: "see why: cowork ps -a, then cowork show SESSION")
-        return try stream.carry(DaemonAPI.Start.self, parameters, onTerminal: onTerminal, activity: activity) { reply in
-            show(reply, activity)
-        }
+        return try stream.carry(
+            DaemonAPI.Start.self, parameters, onTerminal: onTerminal, stage: stage(parameters),
+            showsStages: !invocation.wantsJSON, each: show)
     }
 
     private static func detached(
-        _ parameters: DaemonAPI.Start.Parameters, _ invocation: Invocation, _ caller: Caller, _ activity: ActivityLine
+        _ parameters: DaemonAPI.Start.Parameters, _ invocation: Invocation, _ caller: Caller
     ) throws(Fault) -> Int32 {
         let client = try DaemonCalls(caller).connect()
+        let activity = ActivityLine(stage(parameters), caller: caller, wanted: !invocation.wantsJSON)
+        defer { activity.end() }
         var started: DaemonAPI.Session?
         try client.stream(DaemonAPI.Start.self, parameters) { reply in
             show(reply, activity)
@@ -56,6 +52,10 @@ enum StartCommand {
         try caller.console.print(
             invocation.wantsJSON ? JSONLine.encode(started) : Display.escaped(started.name, limit: 80))
         return 0
+    }
+
+    private static func stage(_ parameters: DaemonAPI.Start.Parameters) -> String {
+        "Starting \(parameters.name ?? "a session")"
     }
 
     private static func show(_ reply: DaemonAPI.Start.Reply, _ activity: ActivityLine) {
