@@ -16,8 +16,6 @@ struct ShareServer: Sendable {
     static let place = "/shared"
     /// The guest's agent.
     static let agent: UInt32 = 1000
-    /// If no guest connects in this time, the server ends by itself.
-    static let patience = Duration.seconds(180)
 
     let grant: Grant
     let tag: String
@@ -87,7 +85,7 @@ struct ShareServer: Sendable {
         if setting.hypervisor != geteuid() {
             try systemCall("chown", path) { lchown(path, setting.hypervisor, gid_t.max) }
         }
-        try UnixSocket.makeBlocking(listener, limit: Self.patience)
+        try UnixSocket.makeBlocking(listener, limit: setting.patience)
         return listener
     }
 

@@ -11,12 +11,18 @@ package struct Workspace: ShareHost {
         package let sockets: String
         /// Runs QEMU. Not our own uid only when we are uid 0.
         package let hypervisor: UInt32
+        /// A server that no guest has connected to ends after this time, by itself.
+        package let patience: Duration
         /// Where what a server says of itself goes, line by line, safe to show.
         package let log: @Sendable (String) -> Void
 
-        package init(runtime: String, hypervisor: UInt32, log: @escaping @Sendable (String) -> Void) {
+        package init(
+            runtime: String, hypervisor: UInt32, patience: Duration = .seconds(180),
+            log: @escaping @Sendable (String) -> Void
+        ) {
             sockets = runtime + "/s"
             self.hypervisor = hypervisor
+            self.patience = patience
             self.log = log
         }
     }
