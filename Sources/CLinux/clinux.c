@@ -469,6 +469,14 @@ int cl_wait_pidfd(int pidfd, int block, struct cl_exit *out) {
     return 1;
 }
 
+int cl_peek_ended_child(void) {
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    int result = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
+    if (result < 0) return errno == ECHILD ? 0 : -1;
+    return info.si_pid;
+}
+
 int cl_wait_any(struct cl_exit *out) {
     siginfo_t info;
     memset(&info, 0, sizeof info);

@@ -47,20 +47,24 @@ enum Program {
         _ options: HypervisorOptions, listener: consuming FileDescriptor, whenReady: () -> Void
     ) throws(Fault) {
         let isolated = try Isolation.enter(options)
-        let machines = Machines(
-            connection: try Driver.open(options.library, isolated.places), places: isolated.places)
-        let calls = HypervisorCalls(
-            machines: machines, places: isolated.places, kvm: isolated.kvm,
-            forcedAccelerator: options.forcedAccelerator)
         do {
             let loop = try EventLoop()
+            let orphans = try OrphanReaper(loop: loop)
+            let machines = Machines(
+                connection: try Driver.open(options.library, isolated.places), places: isolated.places)
+            let calls = HypervisorCalls(
+                machines: machines, places: isolated.places, kvm: isolated.kvm,
+                forcedAccelerator: options.forcedAccelerator)
             let server = try HypervisorServer(
                 loop: loop, listener: listener, daemonUID: options.daemonUID, calls: calls)
             let remote = server.remote
             try machines.watch { remote.tell($0) }
+            server.takeStock()
             whenReady()
             try loop.run()
-            withExtendedLifetime(server) {}
+            withExtendedLifetime((server, orphans)) {}
+        } catch let fault as Fault {
+            throw fault
         } catch {
             throw Fault(.hostFailed, "requests cannot be served: \(error)")
         }

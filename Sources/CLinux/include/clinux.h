@@ -103,6 +103,8 @@ int cl_wait_pidfd(int pidfd, int block, struct cl_exit *out);   // 1 ended and r
 int cl_wait_any(struct cl_exit *out);                            // PID 1 only: 1 reaped one, 0 none ready, -1 no child
 int cl_wait_peek(struct cl_exit *out);                           // the same, but leaves it to be reaped
 int cl_reap(int pid);                                            // one ended child, by number; never blocks
+// A child that has ended and is not reaped yet, 0 when there is none. It stays as it is.
+int cl_peek_ended_child(void);
 int cl_set_parent_death_signal(int signal);
 int cl_set_dumpable(int on);
 int cl_no_new_privileges(void);

@@ -114,8 +114,12 @@ struct PrivateRoot {
                 if (try? Files.open(path, O_RDONLY | O_NONBLOCK)) != nil { continue }
                 try systemCall("unlink", path) { unlink(path) }
             }
+            if device.name == "kvm" {
+                madeOwnNodes = false
+                // A node that stays closed would only make libvirt complain.
+                if owner == nil && access("/dev/kvm", R_OK | W_OK) != 0 { continue }
+            }
             try Mounting.bindFile("/dev/" + device.name, at: path)
-            if device.name == "kvm" { madeOwnNodes = false }
         }
     }
 

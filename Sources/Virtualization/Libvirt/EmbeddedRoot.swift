@@ -39,14 +39,6 @@ struct EmbeddedRoot: Sendable {
         try Files.removeTree(path + "/log/qemu/" + domain + ".log")
     }
 
-    /// The last words of QEMU about why it ended.
-    func lastWords(of domain: String) -> String? {
-        guard let text = try? Files.text(ofFile: path + "/log/qemu/" + domain + ".log", limit: 1 << 20) else {
-            return nil
-        }
-        return text.split(separator: "\n").last { $0.contains("qemu-system") && $0.contains(": ") }.map(String.init)
-    }
-
     // The driver runs as an ordinary user in namespaces where nothing more could be dropped, and in a root of its own.
     private static let configuration = """
         stdio_handler = "file"

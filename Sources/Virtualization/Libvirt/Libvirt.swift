@@ -14,6 +14,7 @@ package struct LibvirtError: Error, Sendable, Equatable {
         return LibvirtError(number: found.pointee.code, text: text)
     }
 
+    var isOfTheSystem: Bool { number == Int32(VIR_ERR_SYSTEM_ERROR.rawValue) }
     var isNoSuchDomain: Bool { number == Int32(VIR_ERR_NO_DOMAIN.rawValue) }
 
     /// As a fault: what we were about, then libvirt's words, which may quote a guest's file or QEMU's output.

@@ -29,7 +29,7 @@ package struct AcceleratorProbe: Sendable {
         let boot: String
         let emulator: String
         let image: String
-        let works: Bool
+        let report: AcceleratorReport
     }
 
     private var memoryPath: String { places.own + "/accelerator.json" }
@@ -40,26 +40,19 @@ package struct AcceleratorProbe: Sendable {
     package func run(image: ImageParts, again: Bool) throws(Fault) -> AcceleratorReport {
         if let forced { return AcceleratorReport(kind: forced, because: "the configuration says so") }
         guard kvm == .usable else { return AcceleratorReport(kind: .tcg, because: kvm.because) }
-        if !again, let works = remembered(image) { return report(works) }
+        if !again, let report = remembered(image) { return report }
         guard let emulator = Programs.find(Programs.emulator) else {
             throw Fault(.hostFailed, "there is no \(Programs.emulator)", hint: "install the package qemu-system-x86")
         }
-        let works = try boots(
+        let report = try boot(
             emulator, kernel: try Machines.part(image.kernel, places),
             initramfs: try Machines.part(image.initramfs, places))
-        remember(image, works)
-        return report(works)
+        remember(image, report)
+        return report
     }
 
-    private func report(_ works: Bool) -> AcceleratorReport {
-        works
-            ? AcceleratorReport(kind: .kvm, because: "a test guest started under KVM")
-            : AcceleratorReport(
-                kind: .tcg, because: "a test guest did not start under KVM within \(limit.components.seconds) s")
-    }
-
-    /// Whether a guest without disks prints the sign in time.
-    private func boots(_ emulator: String, kernel: String, initramfs: String) throws(Fault) -> Bool {
+    /// Boots a guest without disks: it works if its first program prints the sign in time.
+    private func boot(_ emulator: String, kernel: String, initramfs: String) throws(Fault) -> AcceleratorReport {
         do {
             let (reader, writer) = try UnixSocket.pair().split()
             var request = ChildSpecification(
@@ -69,11 +62,11 @@ package struct AcceleratorProbe: Sendable {
                     "-display", "none", "-serial", "stdio", "-monitor", "none", "-sandbox", "on,spawn=deny",
                     "-kernel", kernel, "-initrd", initramfs, "-append", "console=ttyS0 quiet panic=-1 cowork.probe",
                     "-no-reboot",
-                ], environment: ["PATH": Programs.searchPath], descriptors: [1: writer.raw])
+                ], environment: ["PATH": Programs.searchPath], descriptors: [1: writer.raw, 2: writer.raw])
             request.noNewPrivileges = true
             let child = try Child.spawn(request)
             defer { child.end(grace: .zero) }
-            return try waitForSign(on: reader, of: child)
+            return try wait(for: child, printingTo: reader)
         } catch let error as SpawnError {
             throw Fault(.hostFailed, "\(Programs.emulator) cannot be started: \(error.reason)")
         } catch {
@@ -81,14 +74,17 @@ package struct AcceleratorProbe: Sendable {
         }
     }
 
-    private func waitForSign(on output: SharedDescriptor, of child: Child) throws(SystemError) -> Bool {
+    private func wait(for child: Child, printingTo output: SharedDescriptor) throws(SystemError) -> AcceleratorReport {
         let until = MonotonicClock.nanoseconds() &+ limit.wholeNanoseconds
         var seen: [UInt8] = []
-        let sign = Array(Self.sign.utf8)
         var chunk = [UInt8](repeating: 0, count: 4096)
         while true {
             let now = MonotonicClock.nanoseconds()
-            guard now < until else { return false }
+            guard now < until else {
+                return AcceleratorReport(
+                    kind: .tcg,
+                    because: "a test guest did not start under KVM within \(limit.components.seconds) s")
+            }
             var items = [
                 pollfd(fd: output.raw, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: child.pidfd, events: Int16(POLLIN), revents: 0),
@@ -97,26 +93,37 @@ package struct AcceleratorProbe: Sendable {
             let count = read(output.raw, &chunk, chunk.count)
             if count > 0 {
                 seen += chunk[0..<count]
-                if seen.contains(sign) { return true }
-                if seen.count > 64 << 10 { seen.removeFirst(seen.count - sign.count) }
+                if seen.contains(Array(Self.sign.utf8)) {
+                    return AcceleratorReport(kind: .kvm, because: "a test guest started under KVM")
+                }
+                if seen.count > 64 << 10 { seen.removeFirst(seen.count - Self.sign.utf8.count) }
             } else if items[1].revents != 0 {
-                return false
+                return AcceleratorReport(
+                    kind: .tcg, because: "a test guest ended under KVM: " + Self.complaint(in: seen))
             }
         }
     }
 
-    private func remembered(_ image: ImageParts) -> Bool? {
+    /// What the emulator says of itself, among what its guest printed.
+    static func complaint(in output: [UInt8]) -> String {
+        let lines = output.split { $0 == 10 || $0 == 13 }.map { String(decoding: $0, as: UTF8.self) }
+        let own = lines.first { $0.hasPrefix(Programs.emulator + ": ") }
+        return own.map { Display.escaped(String($0.dropFirst(Programs.emulator.count + 2)), limit: 200) }
+            ?? "it gave no reason"
+    }
+
+    private func remembered(_ image: ImageParts) -> AcceleratorReport? {
         guard let bytes = try? Files.contents(ofFile: memoryPath, limit: 4096),
             let memory = try? JSONDecoder().decode(Memory.self, from: Data(bytes)),
             memory.boot == Self.bootIdentity, !memory.boot.isEmpty, memory.emulator == emulatorVersion,
             memory.image == image.id
         else { return nil }
-        return memory.works
+        return memory.report
     }
 
-    private func remember(_ image: ImageParts, _ works: Bool) {
+    private func remember(_ image: ImageParts, _ report: AcceleratorReport) {
         let memory = Memory(
-            boot: Self.bootIdentity, emulator: emulatorVersion, image: image.id, works: works)
+            boot: Self.bootIdentity, emulator: emulatorVersion, image: image.id, report: report)
         guard let bytes = try? JSONEncoder().encode(memory) else { return }
         do throws(SystemError) { try Files.replace(memoryPath, with: bytes) } catch {
             Log.write("the accelerator's probe could not be remembered: \(error)")

@@ -25,10 +25,16 @@ extension Machines {
         guard (1...mostProcessors).contains(resources.processors) else {
             throw Fault(.usage, "a machine cannot have \(resources.processors) processors", hint: "1 to 255")
         }
-        guard resources.memoryBytes >= smallestMemory, resources.memoryBytes <= 1 << 50 else {
+        guard resources.memoryBytes >= smallestMemory else {
             throw Fault(
                 .usage, "a machine cannot have \(ByteSize(bytes: resources.memoryBytes)) of memory",
                 hint: "at least 128 MiB")
+        }
+        let host = UInt64(max(0, sysconf(Int32(_SC_PHYS_PAGES)))) &* UInt64(max(0, sysconf(Int32(_SC_PAGESIZE))))
+        guard resources.memoryBytes < host else {
+            throw Fault(
+                .usage, "a machine cannot have \(ByteSize(bytes: resources.memoryBytes)) of memory",
+                hint: "this host has \(ByteSize(bytes: host))")
         }
         guard specification.shares.count <= mostShares else {
             throw Fault(.usage, "a machine cannot have more than \(mostShares) folders at its start")

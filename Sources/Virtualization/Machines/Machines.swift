@@ -74,28 +74,25 @@ package final class Machines: Sendable {
 
     private func create(_ document: String, _ session: SessionID, _ files: MachineFiles) throws(Fault) {
         let name = DomainName.of(session)
-        let failure: Fault?
         do throws(LibvirtError) {
-            if isDestroyed(session) { throw LibvirtError(number: 0, text: "it was ended while it started") }
-            try connection.create(document)
+            if !isDestroyed(session) { try connection.create(document) }
+            files.removeSecret()
+            guard isDestroyed(session) else { return }
             // A `destroy` that came before libvirt knew the machine could not end it.
-            if isDestroyed(session) {
-                _ = try connection.destroy(name)
-                throw LibvirtError(number: 0, text: "it was ended while it started")
-            }
-            failure = nil
+            _ = try connection.destroy(name)
         } catch {
-            let said = EmbeddedRoot(path: places.libvirt).lastWords(of: name).map {
-                ": " + Display.escaped($0, limit: 300)
+            if !isDestroyed(session) {
+                discard(session, files)
+                throw error.fault("the machine could not be started", hint: "cowork doctor may know why")
             }
-            failure = error.fault("the machine could not be started", hint: "cowork doctor may know why")
-            if let said { Log.write("\(name)\(said)") }
         }
-        files.removeSecret()
-        guard let failure else { return }
+        discard(session, files)
+        throw Fault(.failed, "the machine was ended while it started")
+    }
+
+    private func discard(_ session: SessionID, _ files: MachineFiles) {
         try? files.remove()
-        try? EmbeddedRoot(path: places.libvirt).removeLog(of: name)
-        throw failure
+        try? EmbeddedRoot(path: places.libvirt).removeLog(of: DomainName.of(session))
     }
 
     /// The start has been answered, so its end may be told: the one that came meanwhile is returned.
@@ -129,29 +126,43 @@ package final class Machines: Sendable {
         table.withLock { $0[session] = nil }
     }
 
-    /// Every machine that runs, and every one that only has files left.
-    package func list() throws(Fault) -> [MachineReport] {
-        let running: Set<SessionID>
+    /// Every machine that runs, and every one that only has files left; and the ends that libvirt did not tell: of
+    /// machines that it found dead when this process took over.
+    package func list() throws(Fault) -> (machines: [MachineReport], lost: [MachineEvent]) {
+        // Before the question, so that a machine that starts meanwhile is not taken for lost.
+        let known = table.withLock { Set($0.filter { $0.value.phase == .running }.keys) }
+        let found: Set<SessionID>
         do throws(LibvirtError) {
-            running = Set(try connection.running().compactMap(DomainName.session))
+            found = Set(try connection.running().compactMap(DomainName.session))
         } catch {
             throw error.fault("the machines could not be listed")
         }
+        let (lost, ended) = table.withLock { table in
+            let lost = known.subtracting(found).compactMap { session -> MachineEvent? in
+                guard let entry = table[session], entry.phase == .running else { return nil }
+                table[session]?.phase = .ended
+                return MachineEvent(session: session.text, end: entry.isDestroyed ? .destroyed : .crashed)
+            }
+            return (lost, Set(table.filter { $0.value.phase == .ended }.keys))
+        }
         let root = EmbeddedRoot(path: places.libvirt)
         let onDisk = ((try? Files.entries(places.machines)) ?? []).compactMap { SessionID($0) }
-        return running.union(onDisk).sorted { $0.text < $1.text }.map { session in
-            let isRunning = running.contains(session)
+        let machines = found.union(onDisk).sorted { $0.text < $1.text }.map { session in
+            // One that has powered off is as good as gone, though its process may take a moment.
+            let isRunning = found.contains(session) && !ended.contains(session)
             return MachineReport(
                 session: session.text, isRunning: isRunning,
                 pid: isRunning ? root.pid(of: DomainName.of(session)) : nil)
         }
+        return (machines, lost)
     }
 
     private func isDestroyed(_ session: SessionID) -> Bool {
         table.withLock { $0[session]?.isDestroyed ?? true }
     }
 
-    private func take(_ notice: DomainNotice) -> MachineEvent? {
+    /// Counts a notice in; answers the end that it means.
+    package func take(_ notice: DomainNotice) -> MachineEvent? {
         guard let session = DomainName.session(of: notice.domain) else { return nil }
         return table.withLock { table in
             guard var entry = table[session], entry.phase != .ended else { return nil }

@@ -64,7 +64,10 @@ package enum Driver {
         }
         do throws(LibvirtError) { return try LibvirtConnection(uri: address.uri(root: root.path)) } catch {
             throw error.fault(
-                "libvirt cannot be used", hint: "install the packages libvirt-daemon-driver-qemu and qemu-system-x86")
+                "libvirt cannot be used",
+                hint: error.isOfTheSystem
+                    ? "does another cowork-hypervisor use this state directory?"
+                    : "install the packages libvirt-daemon-driver-qemu and qemu-system-x86")
         }
     }
 }

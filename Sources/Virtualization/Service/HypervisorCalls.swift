@@ -9,8 +9,8 @@ package final class HypervisorCalls: Sendable {
         let result: HypervisorReply.Result
         /// The process is to end once this is answered.
         var ends = false
-        /// To be asked once the answer is on its way: an end that came before it.
-        var afterwards: (@Sendable () -> MachineEvent?)?
+        /// To be asked once the answer is on its way: ends that are to be told after it.
+        var afterwards: (@Sendable () -> [MachineEvent])?
     }
 
     private let machines: Machines
@@ -47,10 +47,12 @@ package final class HypervisorCalls: Sendable {
         case .start(let specification):
             try machines.start(specification)
             let (machines, session) = (machines, try identify(specification.session))
-            return Outcome(result: .done, afterwards: { machines.announce(session) })
+            return Outcome(result: .done, afterwards: { machines.announce(session).map { [$0] } ?? [] })
         case .destroy(let session): try machines.destroy(try identify(session))
         case .forget(let session): try machines.forget(try identify(session))
-        case .list: return Outcome(result: .machines(try machines.list()))
+        case .list:
+            let (reports, lost) = try machines.list()
+            return Outcome(result: .machines(reports), afterwards: { lost })
         case .quit:
             guard machines.count == 0 else { throw Fault(.badState, "machines run") }
             return Outcome(result: .done, ends: true)

@@ -50,6 +50,14 @@ package final class HypervisorServer {
         waitForIdle()
     }
 
+    /// Tells what became of the machines of an earlier process, once libvirt knows.
+    package func takeStock() {
+        let (calls, remote) = (calls, remote)
+        workers.submit {
+            for event in calls.perform(.list).afterwards?() ?? [] { remote.tell(event) }
+        }
+    }
+
     /// How any thread reaches this server.
     package var remote: Remote { Remote(server: self, loop: loop.remote) }
 
@@ -133,7 +141,7 @@ package final class HypervisorServer {
         workers.submit {
             let outcome = calls.perform(request.call)
             remote.answer(request.number, outcome.result, to: serial, ends: outcome.ends)
-            if let event = outcome.afterwards?() { remote.tell(event) }
+            for event in outcome.afterwards?() ?? [] { remote.tell(event) }
         }
         return true
     }
