@@ -69,7 +69,7 @@ var targets: [Target] = [
     module("Commands", ["CommandLineKit", "Links", "ImageStore", "GuestImage", "Varlink", "Wire", "System", "Core"]),
 
     // 5: composition only
-    program("cowork", ["Commands", "System", "Core"]),
+    program("cowork", ["Commands", "CommandLineKit", "System", "Core"]),
     program(
         "coworkd",
         ["Supervisor", "Links", "Workspace", "Store", "ImageStore", "Varlink", "System", "Core", "Contract"]),
