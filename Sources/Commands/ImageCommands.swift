@@ -80,7 +80,7 @@ enum ImageCommands {
             Table.Column("NOTE", fit: .cut(priority: 0, least: 10, keepingEnd: false)),
         ])
         var objects: [String] = []
-        for store in stores(invocation, caller) {
+        for store in try stores(invocation, caller) {
             for image in try store.list() {
                 switch image.state {
                 case .good(let details):
@@ -124,7 +124,7 @@ enum ImageCommands {
 
     static func verify(_ invocation: Invocation, _ caller: Caller) throws(Fault) -> Int32 {
         let name = invocation.operands.first ?? "base"
-        let stores = stores(invocation, caller)
+        let stores = try stores(invocation, caller)
         let image = try first(stores) { (store) throws(Fault) in try store.find(name) }
         try image.verify()
         if invocation.wantsJSON {
@@ -170,20 +170,18 @@ enum ImageCommands {
 
     // MARK: Stores
 
-    /// The one that is written to.
-    private static func store(_ invocation: Invocation, _ caller: Caller) -> ImageStore {
-        ImageStore(
-            root: invocation.value(Manual.store).map { caller.absolute($0) } ?? caller.directories.data + "/images")
+    /// The one that is written to: the one asked for, the one configured, or the user's own.
+    private static func store(_ invocation: Invocation, _ caller: Caller) throws(Fault) -> ImageStore {
+        if let given = invocation.value(Manual.store) { return ImageStore(root: caller.absolute(given)) }
+        let configured = try Configuration.load(caller.directories).images.first
+        return ImageStore(root: configured ?? caller.directories.data + "/images")
     }
 
     /// Those that are looked into, as the daemon does.
-    private static func stores(_ invocation: Invocation, _ caller: Caller) -> [ImageStore] {
-        if invocation.has(Manual.store) { return [store(invocation, caller)] }
+    private static func stores(_ invocation: Invocation, _ caller: Caller) throws(Fault) -> [ImageStore] {
+        if invocation.has(Manual.store) { return [try store(invocation, caller)] }
         let executable = (try? CurrentProcess.executable()) ?? ""
-        let directory = executable.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
-        return [
-            caller.directories.data + "/images", directory + "/../share/cowork/images", "/var/lib/cowork/images",
-            "/usr/share/cowork/images",
-        ].map { ImageStore(root: $0) }
+        return try Configuration.load(caller.directories)
+            .imageDirectories(caller.directories, executable: executable).map { ImageStore(root: $0) }
     }
 }

@@ -130,4 +130,20 @@ import Testing
     func spansAreShort(milliseconds: Int64, text: String) {
         #expect(TimeText.span(milliseconds: milliseconds) == text)
     }
+
+    @Test(
+        arguments: [
+            0, 1, 951_782_399_999, 951_782_400_000, 1_795_233_906_789, -1, -62_135_596_800_000, 253_402_300_799_999,
+        ] as [Int64])
+    func aMomentReadsWhatItWrites(milliseconds: Int64) {
+        #expect(Moment(Moment(milliseconds: milliseconds).text)?.milliseconds == milliseconds)
+    }
+
+    @Test(arguments: [
+        "", "soon", "2026-11-21", "2026-11-21T04:05:06", "2026-13-21T04:05:06Z", "2026-11-21T24:05:06Z",
+        "2026-11-21T04:05:06.7Z", "2026-11-21T04:05:06.789+", "２026-11-21T04:05:06Z",
+    ])
+    func whatIsNoMomentIsRefused(text: String) {
+        #expect(Moment(text) == nil)
+    }
 }

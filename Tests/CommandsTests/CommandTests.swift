@@ -1,6 +1,8 @@
 import CommandLineKit
 import Core
+import Glibc
 import Synchronization
+import System
 import Testing
 import Varlink
 import Wire
@@ -305,6 +307,27 @@ import Wire
         let ended = try await daemon.run(["doctor", "--json"])
         #expect(ended.status == 125 && ended.output.contains(#""id":"daemon""#))
         #expect(try await daemon.run(["ps"]).status == 5)
+    }
+
+    @Test func imagesAreFoundWhereTheConfigurationSays() async throws {
+        let daemon = try ScriptedDaemon { _, _ in }
+        let store = daemon.directories.data + "/elsewhere"
+        for path in [daemon.directories.configuration, store + "/base-0123456789ab"] {
+            try Directories.makePrivate(path, owner: geteuid())
+        }
+        symlink("base-0123456789ab", store + "/base")
+        try Files.replace(daemon.directories.configuration + "/cowork.conf", with: Array("images = \(store)\n".utf8))
+        let listed = try await daemon.run(["image", "list"])
+        #expect(
+            listed.status == 0 && listed.output.contains("base  0123456789ab") && listed.output.contains("damaged: "))
+        for line in listed.output.split(separator: "\n") { #expect(TextWidth.columns(line) <= 80) }
+        let json = try await daemon.run(["image", "list", "--json"]).output
+        #expect(json.contains(#""current":true"#) && json.contains(#""state":"damaged""#))
+        let verified = try await daemon.run(["image", "verify"])
+        #expect(verified.status == 125 && verified.error.contains("'base' is damaged"))
+        // Another directory is looked into instead when one is named.
+        let elsewhere = try await daemon.run(["image", "verify", "--store", "/tmp"])
+        #expect(elsewhere.status == 125 && elsewhere.error.contains("no image 'base'"))
     }
 
     @Test func theVersionNeedsNoDaemon() async throws {
