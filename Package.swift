@@ -72,20 +72,29 @@ var targets: [Target] = [
     program("cowork", ["Commands", "CommandLineKit", "System", "Core"]),
     program(
         "coworkd",
-        ["Supervisor", "Links", "Workspace", "Store", "ImageStore", "Varlink", "System", "Core", "Contract"]),
+        ["Supervisor", "Links", "Workspace", "Store", "ImageStore", "GuestImage", "System", "Core", "Contract"]),
     program("cowork-hypervisor", ["Virtualization", "System", "Core"]),
     program("cowork-vsock", ["Relay", "Vsock", "Confinement", "Wire", "System"]),
     program("cowork-guest", ["GuestCore", "CGuestStart", "System"], linking: guestLinking),
 ]
 
 targets += [
+    // What tests of several modules share.
+    .target(name: "MachineDouble", dependencies: ["System"], path: "Tests/MachineDouble", swiftSettings: strict),
+
     tests("CommandLineKitTests", ["CommandLineKit", "Core"]),
     tests("CommandsTests", ["Commands", "CommandLineKit", "Varlink", "Wire", "System", "Core"]),
+    tests("ConfinementTests", ["Confinement", "System"]),
     tests("CoreTests", ["Core"]),
     tests("GuestCoreTests", ["GuestCore", "Wire", "System"]),
     tests("GuestImageTests", ["GuestImage", "Core"]),
     tests("ImageStoreTests", ["ImageStore", "GuestImage", "System", "Core"]),
+    tests("RelayTests", ["Relay", "MachineDouble", "Wire", "System"]),
     tests("SystemTests", ["System"]),
+    tests("VhostUserTests", ["VhostUser", "MachineDouble", "System"]),
+    tests("VsockTests", ["Vsock", "VhostUser", "MachineDouble", "System"]),
+    tests("WireTests", ["Wire"]),
+    tests("WorkspaceTests", ["Workspace", "Confinement", "System", "Core", "Contract"]),
 ]
 
 let package = Package(name: "cowork", targets: targets)

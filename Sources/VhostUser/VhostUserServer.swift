@@ -17,7 +17,8 @@ package final class VhostUserServer {
     private static let offeredProtocol = replyAcknowledgement | configurationSpace
 
     private let loop: EventLoop
-    private let connection: SharedDescriptor
+    /// Nil once it is closed.
+    private var connection: SharedDescriptor?
     private let rings: [Ring]
     private weak var device: (any VhostUserDevice)?
     private var memory: GuestMemory?
@@ -33,10 +34,11 @@ package final class VhostUserServer {
         loop: EventLoop, connection: consuming FileDescriptor, device: any VhostUserDevice
     ) throws(SystemError) {
         self.loop = loop
-        self.connection = SharedDescriptor(connection)
+        let connection = SharedDescriptor(connection)
+        self.connection = connection
         self.device = device
         rings = (0..<device.queueCount).map { _ in Ring() }
-        try loop.watch(self.connection.raw, .readable) { [weak self] _ in self?.receive() }
+        try loop.watch(connection.raw, .readable) { [weak self] _ in self?.receive() }
     }
 
     deinit { close() }
@@ -51,7 +53,8 @@ package final class VhostUserServer {
     private func close() {
         guard !isStopped else { return }
         isStopped = true
-        loop.unwatch(connection.raw)
+        if let connection { loop.unwatch(connection.raw) }
+        connection = nil
         for ring in rings {
             if let kick = ring.kick { loop.unwatch(kick.raw) }
             ring.kick = nil
@@ -88,6 +91,7 @@ package final class VhostUserServer {
     }
 
     private func take(_ count: Int) throws(VhostUserFault) -> [UInt8]? {
+        guard let connection else { throw .disconnected }
         let message: UnixSocket.Message?
         do throws(SystemError) {
             message = try UnixSocket.receive(
@@ -126,6 +130,7 @@ package final class VhostUserServer {
     }
 
     private func send(_ bytes: [UInt8]) throws(VhostUserFault) {
+        guard let connection else { return }
         do throws(SystemError) {
             guard try UnixSocket.send(bytes, to: connection.raw) == bytes.count else {
                 throw SystemError("send", code: EAGAIN)

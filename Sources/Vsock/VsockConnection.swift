@@ -34,6 +34,7 @@ package final class VsockConnection {
     private var unacknowledged: [UInt32] = []
     private var received: UInt32 = 0
     private var advertised: UInt32 = 0
+    private var isUpdateQueued = false
     /// The guest was asked for a credit update and has not answered.
     var hasAskedForCredit = false
 
@@ -81,13 +82,18 @@ package final class VsockConnection {
         return count
     }
 
-    /// A header to the guest with our side's counters.
+    /// A header to the guest; `stamp` completes it when it leaves.
     func header(_ operation: PacketHeader.Operation) -> PacketHeader {
-        var header = PacketHeader(from: host, to: guest, operation)
+        if operation == .creditUpdate { isUpdateQueued = true }
+        return PacketHeader(from: host, to: guest, operation)
+    }
+
+    /// Tells the guest how much room it has, as of now.
+    func stamp(_ header: inout PacketHeader) {
         header.bufferAllocation = Self.window
         header.forwardedCount = received
         advertised = received
-        return header
+        isUpdateQueued = false
     }
 
     // MARK: From the guest
@@ -116,5 +122,5 @@ package final class VsockConnection {
     }
 
     /// The guest has used so much of its window that it should hear that it is open again.
-    var shouldAdvertise: Bool { received &- advertised >= Self.window / 2 }
+    var shouldAdvertise: Bool { !isUpdateQueued && received &- advertised >= Self.window / 2 }
 }

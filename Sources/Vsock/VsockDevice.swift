@@ -11,7 +11,8 @@ package protocol VsockHost: AnyObject {
     func sent(on connection: VsockConnection)
     /// It is over; not called for connections that `reset` ended.
     func closed(_ connection: VsockConnection, _ end: VsockConnection.End)
-    func deviceStopped(_ fault: VhostUserFault)
+    /// The device is gone, with why in words for a person; `VsockDevice.fault` has it for programs.
+    func deviceStopped(because reason: String)
 }
 
 /// A virtio-vsock device for one guest, without a kernel's help. Guests connect to the host; the host connects nowhere.
@@ -31,10 +32,18 @@ package final class VsockDevice: VhostUserDevice {
     private static let mostAnswers = 64
     private static let acknowledgementInterval = Duration.milliseconds(5)
 
+    /// Why it stopped, once it has.
+    package private(set) var fault: VhostUserFault?
     package let queueCount = 2
     package let features: UInt64 = 0
     package var configuration: [UInt8] {
         (0..<8).map { UInt8(truncatingIfNeeded: Self.guestCID >> (UInt64($0) * 8)) }
+    }
+
+    private struct Answer {
+        var header: PacketHeader
+        /// Whose counters it carries.
+        let connection: VsockConnection?
     }
 
     private let loop: EventLoop
@@ -44,7 +53,7 @@ package final class VsockDevice: VhostUserDevice {
     private var transmitQueue: Virtqueue?
     private var connections: [VsockAddress: VsockConnection] = [:]
     /// Packets without payload, ahead of all data.
-    private var answers: [PacketHeader] = []
+    private var answers: [Answer] = []
     private var isFlushing = false
     private var isResumeScheduled = false
     private var isAskScheduled = false
@@ -61,7 +70,7 @@ package final class VsockDevice: VhostUserDevice {
     /// Ends a connection at once; what waits for the guest is dropped.
     package func reset(_ connection: VsockConnection) {
         guard connection.isOpen else { return }
-        answers.append(connection.header(.reset))
+        answer(connection, .reset)
         forget(connection)
         flush()
     }
@@ -94,8 +103,9 @@ package final class VsockDevice: VhostUserDevice {
     package func stopped(_ fault: VhostUserFault) {
         receiveQueue = nil
         transmitQueue = nil
+        self.fault = fault
         closeAll(.deviceStopped)
-        host?.deviceStopped(fault)
+        host?.deviceStopped(because: "\(fault)")
     }
 
     private func closeAll(_ end: VsockConnection.End) {
@@ -145,7 +155,9 @@ package final class VsockDevice: VhostUserDevice {
                 queue.complete(chain, written: try fill(chain, from: connection))
                 if !moved.contains(where: { $0 === connection }) { moved.append(connection) }
             } else {
-                let header = answers.removeFirst().encoded
+                var answer = answers.removeFirst()
+                answer.connection?.stamp(&answer.header)
+                let header = answer.header.encoded
                 guard header.withUnsafeBytes({ chain.write($0, at: 0) }) else { throw .bufferTooSmall }
                 queue.complete(chain, written: header.count)
             }
@@ -157,6 +169,7 @@ package final class VsockDevice: VhostUserDevice {
         let count = connection.sendPrefix(room) { chain.write($0, at: PacketHeader.length) }
         guard let count else { throw .bufferTooSmall }
         var header = connection.header(.data)
+        connection.stamp(&header)
         header.payloadLength = UInt32(clamping: count)
         guard header.encoded.withUnsafeBytes({ chain.write($0, at: 0) }) else { throw .bufferTooSmall }
         return PacketHeader.length + count
@@ -179,7 +192,7 @@ package final class VsockDevice: VhostUserDevice {
         var asked = false
         for connection in stuck where !connection.hasAskedForCredit && answers.count < Self.mostAnswers {
             connection.hasAskedForCredit = true
-            answers.append(connection.header(.creditRequest))
+            answer(connection, .creditRequest)
             asked = true
         }
         return asked
@@ -247,13 +260,13 @@ package final class VsockDevice: VhostUserDevice {
         switch operation {
         case .data:
             guard connection.accept(payload.count) else { return punish(connection, "sent more than it had room for") }
-            if connection.shouldAdvertise { answers.append(connection.header(.creditUpdate)) }
+            if connection.shouldAdvertise { answer(connection, .creditUpdate) }
             if !payload.isEmpty { host?.received(payload, on: connection) }
         case .creditUpdate: break
-        case .creditRequest: answers.append(connection.header(.creditUpdate))
+        case .creditRequest: answer(connection, .creditUpdate)
         case .reset: close(connection, .byGuest)
         case .shutdown:
-            answers.append(connection.header(.reset))
+            answer(connection, .reset)
             close(connection, .byGuest)
         case .request: punish(connection, "a second request for an open connection")
         case .response, nil: punish(connection, "operation \(header.operation)")
@@ -267,12 +280,16 @@ package final class VsockDevice: VhostUserDevice {
         let connection = VsockConnection(guest: guest, host: destination)
         guard connection.update(header) else { return refuse(header) }
         connections[guest] = connection
-        answers.append(connection.header(.response))
+        answer(connection, .response)
         host.opened(connection)
     }
 
+    private func answer(_ connection: VsockConnection, _ operation: PacketHeader.Operation) {
+        answers.append(Answer(header: connection.header(operation), connection: connection))
+    }
+
     private func punish(_ connection: VsockConnection, _ what: String) {
-        answers.append(connection.header(.reset))
+        answer(connection, .reset)
         close(connection, .violation(what))
     }
 
@@ -283,6 +300,6 @@ package final class VsockDevice: VhostUserDevice {
             from: VsockAddress(cid: Self.hostCID, port: header.destinationPort),
             to: VsockAddress(cid: Self.guestCID, port: header.sourcePort), .reset)
         reset.type = header.type
-        answers.append(reset)
+        answers.append(Answer(header: reset, connection: nil))
     }
 }

@@ -9,8 +9,8 @@ package enum Wire {
     package static let largestData = 32 << 10
     /// What each side may send on a channel of a stream before it has been granted more.
     package static let initialWindow: UInt32 = 256 << 10
-    /// What was granted and not yet used, and what waits for its reader, together never exceed this on a channel.
-    package static let largestWindow: UInt32 = 4 << 20
+    /// What was granted on a channel and not yet used, and what waits for its reader, together never exceed this.
+    package static let largestWindow: UInt32 = 1 << 20
     /// Pings of one stream that may be unanswered.
     package static let mostPings = 64
     package static let largestPing = 64

@@ -71,13 +71,24 @@ package enum RelayEvent: Sendable, Equatable {
     case console(request: UInt32, text: String)
     /// A process runs; `run` is answered by this or by `refused`.
     case started(request: UInt32, pid: UInt32)
-    /// Sent when the main process ends, and again to each daemon that connects later.
+    /// Sent when the main process has ended and its client has taken all its output or is gone, and again to each daemon
+    /// that connects later.
     case mainEnded(Exited)
-    /// The main process's client went away or its stream was lost without an exit status.
+    /// The main process's stream was lost without an exit status, because the guest is gone. Sent again like `mainEnded`.
     case mainLost(text: String)
 }
 
 extension RelayCommand {
+    /// The number it is answered under.
+    package var request: UInt32 {
+        switch self {
+        case .setUp(let request, _, _), .configure(let request, _), .mount(let request, _), .unmount(let request, _),
+            .status(let request), .powerOff(let request, _), .console(let request), .run(let request, _),
+            .quit(let request):
+            request
+        }
+    }
+
     package var encoded: [UInt8] {
         var writer = ByteWriter()
         func head(_ kind: UInt8, _ request: UInt32) {

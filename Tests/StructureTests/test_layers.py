@@ -37,7 +37,8 @@ def package():
         cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
     return {
         target["name"]: {next(iter(dependency.values()))[0] for dependency in target["dependencies"]}
-        for target in json.loads(dumped.stdout)["targets"] if target["type"] != "test"
+        for target in json.loads(dumped.stdout)["targets"]
+        if target["type"] != "test" and not (target.get("path") or "").startswith("Tests/")
     }
 
 
