@@ -8,24 +8,36 @@ package protocol SessionFiles: Sendable {
     func openOutput(of session: SessionID) async throws(Fault) -> any PassedDescriptor
     /// A file without a name that holds `bytes`, read from its start.
     func anonymous(_ bytes: [UInt8]) async throws(Fault) -> any PassedDescriptor
-    /// What the command printed from `position` on; nil when there is no more.
-    func output(of session: SessionID, from position: UInt64) async -> OutputPiece?
-    /// An element whenever the output may have grown, the first at once. Ends when nobody listens.
+    /// What the command printed after `place`; nil when there is no more. Output that was cut meanwhile to make room is
+    /// read again from its beginning, which says how much is missing.
+    func output(of session: SessionID, after place: OutputPlace) async -> OutputPiece?
+    /// An element whenever the output may have grown.
     func outputChanges(of session: SessionID) -> AsyncStream<Void>
     func remove(_ session: SessionID) async
     /// Sessions that left something on disk or in the runtime directory.
     func found() async -> [SessionID]
 }
 
-/// A piece of a command's output; `start` is beyond what was asked for where older output was not kept.
-package struct OutputPiece: Sendable, Equatable {
-    package let start: UInt64
-    package let bytes: [UInt8]
-    package var end: UInt64 { start &+ UInt64(bytes.count) }
+/// How far a reader of a command's output is.
+package struct OutputPlace: Sendable, Equatable {
+    package let offset: UInt64
+    /// How the output began when it was read: it begins differently once it was cut.
+    package let beginning: [UInt8]
 
-    package init(start: UInt64, bytes: [UInt8]) {
-        self.start = start
+    package init(offset: UInt64 = 0, beginning: [UInt8] = []) {
+        self.offset = offset
+        self.beginning = beginning
+    }
+}
+
+package struct OutputPiece: Sendable, Equatable {
+    package let bytes: [UInt8]
+    /// Behind these bytes.
+    package let place: OutputPlace
+
+    package init(bytes: [UInt8], place: OutputPlace) {
         self.bytes = bytes
+        self.place = place
     }
 }
 

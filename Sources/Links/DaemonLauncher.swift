@@ -64,22 +64,10 @@ package struct DaemonLauncher {
 
     /// A daemon says `ready`, or why it cannot be: a message and a hint, a line each.
     private func awaitReadiness(_ reading: SharedDescriptor) throws(Fault) {
-        var told: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 4096)
-        let until = MonotonicClock.nanoseconds() &+ Self.deadline.wholeNanoseconds
-        while told.count < 16 << 10 {
-            let now = MonotonicClock.nanoseconds()
-            let left = Duration.nanoseconds(until > now ? Int64(until - now) : 0)
-            guard (try? Waiting.poll(reading.raw, Int16(POLLIN), limit: left)) == true else {
-                throw Fault(
-                    .noDaemon, "the daemon did not come up in \(Self.deadline.components.seconds) s",
-                    hint: "see \(directories.state)/daemon.log")
-            }
-            let count = recv(reading.raw, &chunk, chunk.count, 0)
-            if count < 0 && (errno == EINTR || errno == EAGAIN) { continue }
-            if count <= 0 { break }
-            told += chunk[0..<count]
-            if told.last == 0 { break }
+        guard let told = try? Waiting.readAll(reading.raw, until: 0, limit: Self.deadline) else {
+            throw Fault(
+                .noDaemon, "the daemon did not come up in \(Self.deadline.components.seconds) s",
+                hint: "see \(directories.state)/daemon.log")
         }
         let lines = Display.escapedLines(told.filter { $0 != 0 })
         if lines.first == "ready" { return }

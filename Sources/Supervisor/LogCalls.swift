@@ -22,24 +22,23 @@ extension Dispatcher {
     private func sendLog(
         of session: Session, follow: Bool, to client: any ClientConnection
     ) async throws(Fault) {
-        let changes = merged(supervisor.announcements.stream(), outside.files.outputChanges(of: session.id))
-        defer { changes.stop() }
+        let changes =
+            follow ? merged(supervisor.announcements.stream(), outside.files.outputChanges(of: session.id)) : nil
+        defer { changes?.stop() }
         var serial: Int64 = 0
-        var position: UInt64 = 0
-        for await _ in changes.stream {
+        var place = OutputPlace()
+        var turns = changes?.stream.makeAsyncIterator()
+        while true {
             // Asked before reading: what comes later than this is read in the next round.
             let isOver = await session.phase.isOver
             serial = try await sendEvents(of: session, after: serial, to: client)
-            while let piece = await outside.files.output(of: session.id, from: position) {
-                if piece.start > position {
-                    let text = "\(piece.start - position) bytes of output were not kept"
-                    try await send(DaemonAPI.LogEntry(kind: "gap", text: text), session, client)
-                }
+            while let piece = await outside.files.output(of: session.id, after: place) {
                 try await send(
                     DaemonAPI.LogEntry(kind: "output", data: Base64.encode(piece.bytes)), session, client)
-                position = piece.end
+                place = piece.place
             }
             if isOver || !follow { return }
+            guard await turns?.next() != nil else { return }
         }
     }
 
