@@ -1,6 +1,5 @@
 internal import Core
 internal import Glibc
-internal import Synchronization
 internal import System
 
 /// The user whose folders are touched, and with whose rights.

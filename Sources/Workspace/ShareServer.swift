@@ -89,7 +89,8 @@ struct ShareServer: Sendable {
         return listener
     }
 
-    private func specification(
+    /// Everything that confines it.
+    func specification(
         directory: SharedDescriptor, listener: Int32, log: Int32, filter: [UInt8]
     ) -> ChildSpecification {
         var child = ChildSpecification(

@@ -47,8 +47,8 @@ import Testing
         }
     }
 
-    @Test func noRuleAllowsDevices() throws {
-        try #require(geteuid() == 0, "the tests run as root where they count")
+    @Test(.enabled(if: geteuid() == 0, "acts for other users or mounts"))
+    func noRuleAllowsDevices() throws {
         let folder = try Folder()
         #expect(try shell("mknod d c 1 3 2>/dev/null", [.read, .write], folder) != .code(0))
         var free = ChildSpecification(program: "/bin/mknod", arguments: [folder.path + "/d", "c", "1", "3"])

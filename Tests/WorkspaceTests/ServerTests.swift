@@ -91,8 +91,8 @@ import Testing
         #expect(RunningProcess.startTicks(of: server.pid) != server.startTicks)
     }
 
-    @Test func anotherOwner() async throws {
-        try #require(me == 0, "the tests run as root where they count")
+    @Test(.enabled(if: geteuid() == 0, "acts for other users or mounts"))
+    func anotherOwner() async throws {
         let account = try #require(Accounts.find(name: "daemon"))
         let folder = try here.make("theirs", mode: 0o700)
         #expect(chown(folder, account.uid, account.gid) == 0)
@@ -105,8 +105,8 @@ import Testing
         await workspace.end(server)
     }
 
-    @Test func theHypervisorOwnsItsSocket() async throws {
-        try #require(me == 0, "the tests run as root where they count")
+    @Test(.enabled(if: geteuid() == 0, "acts for other users or mounts"))
+    func theHypervisorOwnsItsSocket() async throws {
         let workspace = Workspace(
             rules: FolderRules(directories: here.directories, images: []),
             setting: .init(runtime: here.directories.runtime, hypervisor: 61_184) { _ in })
