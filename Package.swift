@@ -92,6 +92,7 @@ targets += [
     tests("RelayTests", ["Relay", "MachineDouble", "Wire", "System"]),
     tests("SystemTests", ["System"]),
     tests("VhostUserTests", ["VhostUser", "MachineDouble", "System"]),
+    tests("VirtualizationTests", ["Virtualization", "Contract", "System", "Core"]),
     tests("VsockTests", ["Vsock", "VhostUser", "MachineDouble", "System"]),
     tests("WireTests", ["Wire"]),
     tests("WorkspaceTests", ["Workspace", "Confinement", "System", "Core", "Contract"]),

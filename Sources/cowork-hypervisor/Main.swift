@@ -15,8 +15,10 @@ enum Program {
         do throws(Fault) {
             switch arguments.first {
             case "--warm":
-                guard arguments.count >= 2 else { throw Fault(.usage, "--warm needs a directory") }
-                try CapabilityCache.make(at: arguments[1], arguments: Array(arguments.dropFirst(2)))
+                guard arguments.count == 2, arguments[1].hasPrefix("/") else {
+                    throw Fault(.usage, "--warm needs one absolute path")
+                }
+                try CapabilityCache.make(at: arguments[1])
             case "--learn":
                 try CapabilityCache.learn(HypervisorOptions.parse(Array(arguments.dropFirst())))
             default:
@@ -51,7 +53,7 @@ enum Program {
             let loop = try EventLoop()
             let orphans = try OrphanReaper(loop: loop)
             let machines = Machines(
-                connection: try Driver.open(options.library, isolated.places), places: isolated.places)
+                connection: try Driver.open(options.library, isolated), places: isolated.places)
             let calls = HypervisorCalls(
                 machines: machines, places: isolated.places, kvm: isolated.kvm,
                 forcedAccelerator: options.forcedAccelerator)

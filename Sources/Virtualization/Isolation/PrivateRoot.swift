@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Contract
 internal import Glibc
 internal import System
 
@@ -13,6 +14,8 @@ struct PrivateRoot {
     private var images: [(names: [String], directory: SharedDescriptor)] = []
     /// The device nodes are ours, and open to the user we become.
     private(set) var madeOwnNodes = false
+    /// The configuration wants no KVM.
+    private var leavesOutKVM = false
 
     var imageNames: [[String]] { images.map(\.names) }
     var hasSeed: Bool { seed != nil }
@@ -25,6 +28,7 @@ struct PrivateRoot {
 
     /// Opens what will be bound, in this mount namespace and before its paths are covered.
     mutating func collect(_ options: HypervisorOptions, program: String) throws(SystemError) {
+        leavesOutKVM = options.forcedAccelerator == .tcg
         own = SharedDescriptor(try directoryOfOurs(options.state + "/hypervisor", permissions: 0o700))
         // QEMU must reach the sockets below, which their owners protect one by one.
         let sessions = options.runtime + "/s"
@@ -108,6 +112,7 @@ struct PrivateRoot {
         try Directories.makeAll(directory)
         madeOwnNodes = owner != nil
         for device in Self.devices where Files.exists("/dev/" + device.name) {
+            if device.name == "kvm" && leavesOutKVM { continue }
             let path = directory + "/" + device.name
             if owner != nil && cl_mknod_char(path, 0o666, device.major, device.minor) == 0 {
                 try systemCall("chmod", path) { chmod(path, 0o666) }

@@ -11,7 +11,7 @@ struct EmbeddedRoot: Sendable {
         try Directories.makePrivate(path + "/etc", owner: geteuid())
         try Files.replace(path + "/etc/qemu.conf", with: Self.configuration.utf8)
         let cache = path + "/cache"
-        if let seed, !Files.exists(cache) {
+        if let seed, Files.exists(seed), !Files.exists(cache) {
             // A cache that cannot be copied costs seconds, not the start.
             do throws(SystemError) {
                 let temporary = path + "/cache.new"

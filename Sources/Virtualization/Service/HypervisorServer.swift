@@ -50,11 +50,13 @@ package final class HypervisorServer {
         waitForIdle()
     }
 
-    /// Tells what became of the machines of an earlier process, once libvirt knows.
+    /// Tells what became of the machines of an earlier process, once libvirt knows; and lets libvirt get to know QEMU,
+    /// so that the first start need not wait for it.
     package func takeStock() {
         let (calls, remote) = (calls, remote)
         workers.submit {
             for event in calls.perform(.list).afterwards?() ?? [] { remote.tell(event) }
+            _ = calls.perform(.report)
         }
     }
 
