@@ -18,7 +18,9 @@ struct DaemonCalls {
         } catch {
             // A daemon of another version was reached. Whatever else went wrong, none was.
             guard error.code != .unsupported else { throw error }
-            let told = Self.tail(of: log, after: before).map { "; its log says:\n" + $0 } ?? ""
+            let told =
+                Self.tail(of: log, after: before, besides: error.message)
+                .map { "; its log says:\n" + $0 } ?? ""
             throw Fault(.noDaemon, error.message + told, hint: error.hint ?? "see \(log)")
         }
     }
@@ -35,11 +37,19 @@ struct DaemonCalls {
         try connect().call(method, parameters)
     }
 
-    /// The last lines that came into the log since it was `before` bytes long.
-    private static func tail(of log: String, after before: UInt64) -> String? {
+    /// The last lines that came into the log since it was `before` bytes long: what the message does not already say,
+    /// and not what is only worth knowing when all is well.
+    private static func tail(of log: String, after before: UInt64, besides message: String) -> String? {
         guard let bytes = try? Files.contents(ofFile: log), !bytes.isEmpty else { return nil }
         let start = Int(clamping: before) <= bytes.count ? Int(clamping: before) : 0
-        let lines = Display.escapedLines(bytes[start...].suffix(4096)).suffix(3)
-        return lines.isEmpty ? nil : lines.joined(separator: "\n")
+        let lines = Display.escapedLines(bytes[start...].suffix(4096)).filter { line in
+            let entry = try? Varlink.decode(Entry.self, from: Array(line.utf8))
+            return !message.contains(line) && entry?.level != "info" && entry?.level != "debug"
+        }
+        return lines.isEmpty ? nil : lines.suffix(3).joined(separator: "\n")
+    }
+
+    private struct Entry: Decodable {
+        let level: String
     }
 }

@@ -15,9 +15,12 @@ struct GuestStream {
 
     private static let interrupting = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
 
+    /// `each` gets the replies before the process runs; `afterwards` the last one, once the process has ended, and a
+    /// descriptor that is readable when a signal wants us to end.
     func carry<Method: VarlinkMethod>(
         _ method: Method.Type, _ parameters: Method.Parameters, onTerminal: Bool, stage: String, showsStages: Bool,
-        each: (Method.Reply, ActivityLine) throws(Fault) -> Void
+        each: (Method.Reply, ActivityLine) throws(Fault) -> Void,
+        afterwards: (Method.Reply, SharedDescriptor) -> Void = { _, _ in }
     ) throws(Fault) -> Int32 {
         let client = try DaemonCalls(caller).connect()
         // Until the process runs a signal ends only us; the daemon notices and gives up what it was doing.
@@ -34,7 +37,9 @@ struct GuestStream {
             return 128 + number
         }
         activity.end()
-        return try status(of: try pump(connection.socket, connection.received, onTerminal: onTerminal))
+        let status = try status(of: try pump(connection.socket, connection.received, onTerminal: onTerminal))
+        afterwards(connection.reply, interruption)
+        return status
     }
 
     private func pump(

@@ -153,7 +153,9 @@ enum ImageCommands {
 
     static func prune(_ invocation: Invocation, _ caller: Caller) throws(Fault) -> Int32 {
         let sessions = try DaemonCalls(caller).call(DaemonAPI.List.self, .init(all: true)).sessions
-        let removed = try store(invocation, caller).prune(keepingIDs: Set(sessions.map(\.image)))
+        // A session's image is an id, or a name and the first digits of one.
+        let used = sessions.flatMap { [$0.image, String($0.image.suffix(12))] }
+        let removed = try store(invocation, caller).prune(keepingIDs: Set(used))
         if invocation.wantsJSON {
             struct Removed: Encodable {
                 let removed: String

@@ -30,7 +30,10 @@ enum StartCommand {
             caller: caller, subject: "start", lookAt: "see why: cowork ps -a, then cowork show SESSION")
         return try stream.carry(
             DaemonAPI.Start.self, parameters, onTerminal: onTerminal, stage: stage(parameters),
-            showsStages: !invocation.wantsJSON, each: show)
+            showsStages: !invocation.wantsJSON, each: show
+        ) { reply, interruption in
+            if let session = reply.session { awaitEnd(of: session, caller, interruption, invocation) }
+        }
     }
 
     private static func detached(
@@ -52,6 +55,19 @@ enum StartCommand {
         try caller.console.print(
             invocation.wantsJSON ? JSONLine.encode(started) : Display.escaped(started.name, limit: 80))
         return 0
+    }
+
+    /// The session ends with its command. When we return it has: its machine is gone and its name can be removed.
+    private static func awaitEnd(
+        of session: DaemonAPI.Session, _ caller: Caller, _ interruption: SharedDescriptor, _ invocation: Invocation
+    ) {
+        let name = Display.escaped(session.name, limit: 80)
+        let activity = ActivityLine("Stopping \(name)", caller: caller, wanted: !invocation.wantsJSON)
+        defer { activity.end() }
+        // The command's status is the answer, whatever becomes of the machine: `cowork show` has that.
+        guard let client = try? DaemonCalls(caller).connect() else { return }
+        client.interruption = interruption
+        _ = try? client.call(DaemonAPI.Stop.self, .init(session: session.id), limit: .seconds(60))
     }
 
     private static func stage(_ parameters: DaemonAPI.Start.Parameters) -> String {

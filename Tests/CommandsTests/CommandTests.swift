@@ -253,8 +253,14 @@ import Wire
         #expect(try await daemon.run(["start", "x", "-d", "--json"]).output.contains(#""name":"lab""#))
     }
 
-    @Test func aForegroundCommandPassesItsStatusThrough() async throws {
+    @Test func aForegroundCommandPassesItsStatusThroughOnceItsSessionEnded() async throws {
+        let calls = Recorder()
         let daemon = try ScriptedDaemon { call, peer in
+            calls.append(call.method)
+            if call.method == DaemonAPI.Stop.name {
+                calls.append("\(try call.parameters(DaemonAPI.Stop.Parameters.self).session)")
+                return try peer.reply(DaemonAPI.Stop.Reply(session: session("lab", state: "stopped")))
+            }
             let parameters = try call.parameters(DaemonAPI.Start.Parameters.self)
             guard call.upgrade, call.more, parameters.mode == "direct", parameters.process?.terminal == nil else {
                 return
@@ -265,6 +271,7 @@ import Wire
         }
         let ended = try await daemon.run(["start", "/tmp", "--mode", "direct", "--", "make"])
         #expect(ended.status == 9 && ended.output == "done\n" && ended.error.isEmpty)
+        #expect(calls.all == ["dev.cowork.Start", "dev.cowork.Stop", "0123456789abcdef"])
     }
 
     @Test func aRefusedStartKeepsItsCode() async throws {
