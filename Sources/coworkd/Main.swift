@@ -7,19 +7,32 @@ internal import System
 /// told `ready`, or why not, with a NUL at the end. Its log goes to standard error.
 @main
 enum Program {
-    static func main() async {
+    static func main() {
         CurrentProcess.ignoreBrokenPipes()
         CurrentProcess.raiseDescriptorLimit()
         _ = umask(0o077)
-        let readiness: Readiness
-        do throws(Fault) { readiness = try Readiness(Array(CommandLine.arguments.dropFirst())) } catch {
+        do throws(Fault) {
+            let readiness = try Readiness(Array(CommandLine.arguments.dropFirst()))
+            let signals = try takeSignals()
+            Task.detached { await run(readiness, signals) }
+        } catch {
             StandardError.say(error.message)
             exit(error.code.exitStatus)
         }
+        // This thread has no more to do, and must stay: it is the process's first.
+        while true { pause() }
+    }
+
+    /// Blocked before the first thread of ours starts, so that every thread leaves them to this descriptor.
+    private static func takeSignals() throws(Fault) -> SharedDescriptor {
+        do throws(SystemError) {
+            return SharedDescriptor(try Signals.descriptor(for: [SIGTERM, SIGINT, SIGHUP]))
+        } catch { throw Fault(.hostFailed, "signals cannot be received: \(error)") }
+    }
+
+    private static func run(_ readiness: Readiness, _ signals: SharedDescriptor) async {
         do throws(Fault) {
-            // Blocked before the first thread of ours starts, so that every thread leaves them to this descriptor.
-            let signals = try await serve(readiness)
-            withExtendedLifetime(signals) {}
+            try await serve(readiness, signals)
             exit(0)
         } catch {
             StandardError.say(error.message)
@@ -28,11 +41,9 @@ enum Program {
         }
     }
 
-    private static func serve(_ readiness: Readiness) async throws(Fault) -> SharedDescriptor {
-        let signals: SharedDescriptor
+    private static func serve(_ readiness: Readiness, _ signals: SharedDescriptor) async throws(Fault) {
         let directories: Directories
         do throws(SystemError) {
-            signals = SharedDescriptor(try Signals.descriptor(for: [SIGTERM, SIGINT, SIGHUP]))
             directories = try Directories.forUser(environment: CurrentProcess.environment)
             try directories.prepare()
         } catch {
@@ -42,7 +53,7 @@ enum Program {
         }
         guard let lock = try Single.claim(directories) else {
             readiness.tell(["ready"])
-            return signals
+            return
         }
         let daemon = try await Daemon.open(directories, endsWhenIdle: readiness.endsWhenIdle)
         try daemon.listen()
@@ -50,7 +61,6 @@ enum Program {
         readiness.tell(["ready"])
         await daemon.untilOver()
         withExtendedLifetime(lock) {}
-        return signals
     }
 }
 
