@@ -86,12 +86,13 @@ package struct Configuration: Sendable, Equatable {
         return nil
     }
 
-    /// Where images are looked for, the first that has one of the wanted name wins.
+    /// Where images are looked for, the first that has one of the wanted name wins. The daemon lies in `libexec/cowork`,
+    /// the command line in `bin`: both find the images that came with them.
     package func imageDirectories(_ directories: Directories, executable: String) -> [String] {
         let place = executable.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
         return images + [
-            directories.data + "/images", place + "/../share/cowork/images", "/var/lib/cowork/images",
-            "/usr/share/cowork/images",
+            directories.data + "/images", place + "/../share/cowork/images", place + "/../../share/cowork/images",
+            "/var/lib/cowork/images", "/usr/share/cowork/images",
         ]
     }
 }
