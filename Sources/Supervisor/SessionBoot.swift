@@ -58,7 +58,8 @@ extension Session {
         try await relay.configure(hostname: record.name.text)
 
         announce("folders", "mounting \(record.grants.count == 1 ? "the folder" : "\(record.grants.count) folders")")
-        for (index, grant) in record.grants.enumerated() {
+        // A folder inside another is mounted after it.
+        for (index, grant) in record.grants.enumerated().sorted(by: { $0.element.path < $1.element.path }) {
             try await relay.mount(
                 Mount(tag: Self.tag(index), path: grant.path, readOnly: grant.mode == .readOnly))
         }

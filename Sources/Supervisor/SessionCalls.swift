@@ -71,6 +71,7 @@ extension Dispatcher {
         do throws(Fault) {
             let session = try await supervisor.find(parameters.session, caller: request.caller)
             let process = try ProcessRequest.check(parameters.process)
+                .startingIn(await session.record.grants.first?.path)
             try await session.requireRunning()
             let input = try Self.input(parameters.stdin, isUpgrade: request.call.upgrade)
             var descriptors: [any PassedDescriptor] = [try await outside.timers.borrow(request.client)]

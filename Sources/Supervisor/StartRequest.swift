@@ -114,3 +114,13 @@ enum ProcessRequest {
             terminal: given.terminal ?? false, rows: rows, columns: columns, deadlineMilliseconds: deadline)
     }
 }
+
+extension ProcessSpecification {
+    /// Where it starts unless the client said so: in the folder that the session is about.
+    func startingIn(_ folder: String?) -> ProcessSpecification {
+        guard directory.isEmpty, let folder else { return self }
+        var copy = self
+        copy.directory = folder
+        return copy
+    }
+}

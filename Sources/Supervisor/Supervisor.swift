@@ -40,12 +40,13 @@ package actor Supervisor {
         let grants = try await resolve(request, owner: caller.uid)
         try await requireSpace()
         let image = try await outside.images.resolve(settings.image)
+        let process = request.process.map { $0.startingIn(grants.first?.path) }
 
         let record = SessionRecord(
             id: SessionID(random: &generator), name: try claimName(request.name, owner: caller.uid),
             owner: caller.uid, grants: grants, resources: request.resources, imageID: image.id,
-            created: outside.clock.now(), command: request.process?.arguments ?? [],
-            endsWithCommand: request.process != nil)
+            created: outside.clock.now(), command: process?.arguments ?? [],
+            endsWithCommand: process != nil)
         let session = Session(
             record, outside: outside, settings: settings, announcements: announcements)
         enter(session, record)
@@ -54,7 +55,7 @@ package actor Supervisor {
             throw error
         }
         await session.note("created", "session \(record.name) was made by user \(caller.uid)")
-        await session.begin(BootPlan(image: image, process: request.process, client: client))
+        await session.begin(BootPlan(image: image, process: process, client: client))
         return session
     }
 
@@ -68,8 +69,7 @@ package actor Supervisor {
             }
             grants.append(grant)
         }
-        // A folder inside another is mounted after it.
-        return grants.sorted { $0.path < $1.path }
+        return grants
     }
 
     private func requireSpace() async throws(Fault) {

@@ -37,6 +37,7 @@ extension DaemonAPI {
           arguments: []string,
           # KEY=value
           environment: ?[]string,
+          # the session's first folder if it is not given, or the user's home if there is none
           directory: ?string,
           user: ?string,
           terminal: ?bool,
