@@ -14,7 +14,6 @@ protocol ProcessStreamOwner: AnyObject {
 final class ProcessStream {
     /// Relay-made grants are not smaller, so that they cost little.
     private static let grantStep = 64 << 10
-    private static let killDelay = Duration.seconds(5)
     private static let hangup: UInt8 = 1
     private static let kill: UInt8 = 9
 
@@ -32,6 +31,7 @@ final class ProcessStream {
     private unowned let owner: any ProcessStreamOwner
     private(set) var client: (any ProcessClient)?
     private let log: OutputLog?
+    private let hangupLimit: Duration
     private var phase = Phase.opening
     private var output = Output()
     private var error = Output()
@@ -45,13 +45,14 @@ final class ProcessStream {
 
     /// `input` is everything the process will read; nil when a frames client brings it.
     init(
-        number: UInt32, isMain: Bool, input: [UInt8]?, log: OutputLog?, loop: EventLoop,
-        owner: any ProcessStreamOwner
+        number: UInt32, isMain: Bool, input: [UInt8]?, log: OutputLog?, hangupLimit: Duration,
+        loop: EventLoop, owner: any ProcessStreamOwner
     ) {
         self.number = number
         self.isMain = isMain
         prepared = input?[...]
         self.log = log
+        self.hangupLimit = hangupLimit
         self.loop = loop
         self.owner = owner
     }
@@ -179,7 +180,7 @@ final class ProcessStream {
             }
             send(signal: Self.hangup)
             grant()
-            loop.after(Self.killDelay) { [weak self] in
+            loop.after(hangupLimit) { [weak self] in
                 guard let self, phase == .running else { return }
                 send(signal: Self.kill)
                 owner.flushToGuest()

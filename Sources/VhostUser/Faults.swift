@@ -35,22 +35,23 @@ package enum MessageFault: Error, Sendable, Equatable {
     case replyNotTaken
 }
 
-package enum RingFault: Error, Sendable, Equatable {
-    case availableIndexTooFarAhead
-    case headOutsideRing
-    case chainTooLong
-    case nextOutsideTable
-    case unknownFlags
-    case emptyBuffer
-    case bufferOutsideMemory
-    case readableAfterWritable
-    case indirectTableSize
-    case indirectTableOutsideMemory
-    case indirectTableNested
-    case indirectTableHasNext
-    case indirectNotNegotiated
-    case wrongDirection
-    case bufferTooSmall
+/// What a driver put into a ring, in words for a person.
+package enum RingFault: String, Error, Sendable {
+    case availableIndexTooFarAhead = "the available index ran ahead of the ring"
+    case headOutsideRing = "a chain begins outside the ring"
+    case chainTooLong = "a chain is endless or too long"
+    case nextOutsideTable = "a chain leads outside its table"
+    case unknownFlags = "a descriptor has unknown flags"
+    case emptyBuffer = "a buffer is empty"
+    case bufferOutsideMemory = "a buffer lies outside the guest's memory"
+    case readableAfterWritable = "a readable buffer follows a writable one"
+    case indirectTableSize = "an indirect table has an impossible size"
+    case indirectTableOutsideMemory = "an indirect table lies outside the guest's memory"
+    case indirectTableNested = "an indirect table is in another one"
+    case indirectTableHasNext = "a chain goes on after an indirect table"
+    case indirectNotNegotiated = "an indirect table was not agreed on"
+    case wrongDirection = "a buffer is lent in the wrong direction"
+    case bufferTooSmall = "a buffer is too small for what it holds"
 }
 
 extension VhostUserFault: CustomStringConvertible {
@@ -58,7 +59,7 @@ extension VhostUserFault: CustomStringConvertible {
         switch self {
         case .disconnected: "the machine's process ended"
         case .message(let fault): "the hypervisor broke the vhost-user protocol: \(fault)"
-        case .ring(let fault): "the guest's driver broke its ring: \(fault)"
+        case .ring(let fault): "the guest's driver broke its ring: \(fault.rawValue)"
         case .device(let reason): reason
         case .system(let error): "\(error)"
         }

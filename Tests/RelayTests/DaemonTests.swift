@@ -1,4 +1,6 @@
 import Glibc
+import MachineDouble
+import Relay
 import System
 import Testing
 import Wire
@@ -126,6 +128,31 @@ import Wire
         guard case .console(_, let text) = bench.events.last else { return }
         #expect(text.hasSuffix("\nthe last\n"))
         #expect(text.utf8.count <= 64 << 10)
+    }
+
+    @Test func nobodyKeepsARelayWithoutMachineAndDaemon() throws {
+        var limits = Relay.Limits()
+        limits.idle = .milliseconds(20)
+        let bench = try RelayBench(limits: limits)
+        func endsByItself() throws -> Bool {
+            var waited = false
+            let timer = bench.loop.after(.seconds(20)) {
+                waited = true
+                bench.loop.stop()
+            }
+            try bench.loop.run()
+            bench.loop.cancel(timer)
+            return !waited
+        }
+        bench.hypervisor.disconnect()
+        bench.disconnectDaemon()
+        #expect(try endsByItself())
+        let withDaemon = try RelayBench(limits: limits)
+        withDaemon.hypervisor.disconnect()
+        var turns = 0
+        withDaemon.loop.after(.milliseconds(60)) { turns += 1 }
+        while turns == 0 { try withDaemon.loop.turn(limit: .milliseconds(50)) }
+        #expect(try withDaemon.daemonIsConnected(), "the twin: a daemon keeps it")
     }
 
     @Test func quitEndsTheLoop() throws {

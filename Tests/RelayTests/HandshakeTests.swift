@@ -1,4 +1,5 @@
 import MachineDouble
+import Relay
 import System
 import Testing
 import Wire
@@ -57,6 +58,20 @@ import Wire
         #expect(try bench.failure()?.hasPrefix("the guest broke the protocol: ") == true)
     }
 
+    @Test func silenceEndsIt() throws {
+        var limits = Relay.Limits()
+        limits.hello = .milliseconds(20)
+        let bench = try RelayBench(limits: limits)
+        #expect(try bench.driver.connect())
+        #expect(try bench.failure() == "the guest connected and said nothing")
+        let twin = try RelayBench(limits: limits)
+        try twin.becomeReady()
+        var waited = false
+        twin.loop.after(.milliseconds(60)) { waited = true }
+        #expect(try twin.waitFor { _ in waited })
+        #expect(twin.phases().last == .ready)
+    }
+
     @Test func theGuestsFailureIsTold() throws {
         let bench = try RelayBench()
         try bench.greet()
@@ -82,7 +97,7 @@ import Wire
         try broken.becomeReady()
         broken.driver.transmitRing.show(broken.driver.transmitRing.availableIndex &+ 500)
         broken.hypervisor.kick(1)
-        #expect(try broken.failure() == "the guest's driver broke its ring: availableIndexTooFarAhead")
+        #expect(try broken.failure() == "the guest's driver broke its ring: the available index ran ahead of the ring")
 
         let gone = try RelayBench()
         try gone.becomeReady()

@@ -227,6 +227,16 @@ extension RelayBench {
         #expect(try bench.waitFor { $0.events.last == .mainEnded(exited) })
     }
 
+    @Test func aProcessThatIgnoresTheHangupIsKilled() throws {
+        var limits = Relay.Limits()
+        limits.hangup = .milliseconds(20)
+        let bench = try RelayBench(limits: limits)
+        try bench.becomeReady()
+        let number = try bench.openFrames().number
+        #expect(try bench.frame(.signal) == Frame(.signal, stream: number, payload: [1]))
+        #expect(try bench.frame(.signal) == Frame(.signal, stream: number, payload: [9]))
+    }
+
     @Test func whoIsLeftIsToldThatTheGuestIsGone() throws {
         let bench = try RelayBench()
         try bench.becomeReady()

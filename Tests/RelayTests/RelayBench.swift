@@ -22,7 +22,7 @@ final class RelayBench {
     private(set) var frames: [Frame] = []
     private var lastRequest: UInt32 = 0
 
-    init(daemonUID: UInt32 = getuid(), setUp: Bool = true) throws {
+    init(daemonUID: UInt32 = getuid(), setUp: Bool = true, limits: Relay.Limits = Relay.Limits()) throws {
         var template = Array("/tmp/relay-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp") }
         directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -33,7 +33,7 @@ final class RelayBench {
                 vsock: UnixSocket.listen(at: directory + "/vsock"),
                 console: UnixSocket.listen(at: directory + "/console"),
                 control: UnixSocket.listen(at: directory + "/control", kind: .packets)),
-            daemonUID: daemonUID, log: { _ in })
+            daemonUID: daemonUID, limits: limits, log: { _ in })
         let machine = SharedDescriptor(try UnixSocket.connect(to: directory + "/vsock"))
         hypervisor = try DoubleHypervisor(connection: machine, loop: loop)
         driver = try DoubleVsockDriver(hypervisor: hypervisor, memory: DoubleMemory())

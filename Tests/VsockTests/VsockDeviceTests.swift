@@ -336,7 +336,7 @@ private func pattern(_ count: Int) -> [UInt8] {
         hypervisor.kick(1)
         #expect(try hypervisor.turn(until: { listener.fault != nil }), sourceLocation: location)
         #expect(listener.fault == .ring(expected), sourceLocation: location)
-        #expect(listener.reason == "the guest's driver broke its ring: \(expected)", sourceLocation: location)
+        #expect(listener.reason == "the guest's driver broke its ring: \(expected.rawValue)", sourceLocation: location)
         withExtendedLifetime(device) {}
     }
 
