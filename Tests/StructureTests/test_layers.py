@@ -13,7 +13,7 @@ GLIBC_ONLY = {"System", "Core", "Wire", "VhostUser", "Vsock", "Relay", "GuestCor
 NO_CONCURRENCY = {"Wire", "VhostUser", "Vsock", "Relay", "GuestCore", "cowork-vsock", "cowork-guest"}
 # C modules and the Swift modules beside them that own what they wrap.
 C_OWNERS = {
-    "CLinux": {"System", "Confinement", "GuestCore"},
+    "CLinux": {"System", "Confinement", "GuestCore", "Virtualization"},
     "CGuestStart": {"cowork-guest"},
     "CLibvirt": {"Virtualization"},
     "CSQLite": {"Store"},
@@ -100,7 +100,7 @@ def test_supervisor_touches_nothing_outside():
 
 
 def test_tests_never_sleep():
-    # Our own words would match themselves.
-    pattern = re.compile(r"\b(usleep|nanosleep|Task\.sl" + r"eep|time\.sl" + r"eep|Thread\.sl" + r"eep|\bsl" + r"eep\()")
+    # In pieces, so that this file does not find itself.
+    pattern = re.compile("|".join(rf"\b{name}" for name in ("usl" + r"eep\(", "nanosl" + r"eep\(", r"Task\.sl" + "eep", r"time\.sl" + "eep", "sl" + r"eep\(")))
     for path in [*(ROOT / "Tests").rglob("*.swift"), *(ROOT / "Tests").rglob("*.py")]:
         assert not pattern.search(path.read_text()), path.relative_to(ROOT)

@@ -152,7 +152,7 @@ def test_signals_reach_the_command(world, guest):
 
 
 def test_a_killed_client_takes_its_command_along(world, guest):
-    running = world.popen("exec", guest, "--", "sh", "-c", "echo ready; exec tail -f /dev/null", stdout=subprocess.PIPE)
+    running = world.popen("exec", guest, "--", "sh", "-c", "echo ready; exec tail -f /dev/null >/dev/null", stdout=subprocess.PIPE)
     assert running.stdout.readline() == b"ready\n"
     running.kill()
     wait_until(lambda: world.run("exec", guest, "--", "pgrep", "-x", "tail", check=False).returncode == 1, "the end of tail")
@@ -166,6 +166,7 @@ def test_a_deadline_ends_the_command(world, guest):
 def test_a_background_child_does_not_hold_exec(world, guest):
     done = world.run("exec", guest, "--", "sh", "-c", "tail -f /dev/null & echo started", timeout=60)
     assert done.stdout == "started\n"
+    assert world.run("exec", guest, "--", "sh", "-c", "tail -f /dev/null >/dev/null & echo $!", timeout=60).stdout.strip().isdigit()
     world.run("exec", guest, "--", "pkill", "-x", "tail")
 
 
@@ -204,8 +205,8 @@ def test_a_terminal_with_size_and_resize(world, guest):
     assert b"/dev/pts/" in terminal.expect(r"31 77\r\n")
     terminal.resize(40, 100)
     os.kill(terminal.process.pid, signal.SIGWINCH)
-    terminal.type("until [ \"$(stty size)\" = '40 100' ]; do :; done; stty size\n")
-    terminal.expect(r"\n40 100\r\n")
+    terminal.type("until [ \"$(stty size)\" = '40 100' ]; do :; done; echo size:$(stty size)\n")
+    terminal.expect(r"size:40 100\r\n")
     terminal.type("exit 5\n")
     code, after = terminal.close()
     assert code == 5 and after == terminal.before
