@@ -26,12 +26,8 @@ struct EmbeddedRoot: Sendable {
 
     /// QEMU's own process number, while it runs.
     func pid(of domain: String) -> Int32? {
-        for place in ["/run/qemu/", "/run/libvirt/qemu/"] {
-            if let text = try? Files.text(ofFile: path + place + domain + ".pid", limit: 64) {
-                return Int32(text.prefix { $0.isNumber })
-            }
-        }
-        return nil
+        guard let text = try? Files.text(ofFile: path + "/run/qemu/" + domain + ".pid", limit: 64) else { return nil }
+        return Int32(text.prefix { $0.isNumber })
     }
 
     /// Removes the log of QEMU's own complaints, which libvirt keeps when a machine is gone.

@@ -52,7 +52,7 @@ package enum CapabilityCache {
             state + "/hypervisor/libvirt/cache", to: directory, directoryMode: 0o755, fileMode: 0o644)
     }
 
-    /// The second run: isolated as for service, then the seconds.
+    /// Such a run: isolated as for service, then the seconds of asking.
     package static func learn(_ options: HypervisorOptions) throws(Fault) {
         let connection = try Driver.open(options.library, try Isolation.enter(options))
         do throws(LibvirtError) { _ = try connection.emulatorVersion() } catch {
