@@ -12,6 +12,7 @@
 #include <linux/random.h>
 #include <linux/seccomp.h>
 #include <linux/vm_sockets.h>
+#include <malloc.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -516,6 +517,8 @@ int cl_own_memory(uint64_t *resident_bytes) {
     *resident_bytes = (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
     return 0;
 }
+
+void cl_release_memory(void) { malloc_trim(0); }
 
 // Namespaces and mounts --------------------------------------------------------------------------------------------
 

@@ -111,6 +111,11 @@ package final class ControlChannel {
         }
     }
 
+    /// Gives back the memory of a busy time.
+    package func rest() {
+        if outgoing.isEmpty { outgoing = [] }
+    }
+
     private func waitForRoom(_ wait: Bool) {
         guard wait != waitsForRoom, !hasEnded else { return }
         waitsForRoom = wait

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import CLinux
 package import System
 package import Wire
 
@@ -20,6 +20,7 @@ package final class GuestServer: ControlChannelOwner, ProcessStreamOwner {
     private let launcher: ProcessLauncher
     private unowned let machine: any GuestMachine
     private var streams: [UInt32: ProcessStream] = [:]
+    private var restTimer: EventLoop.Timer?
 
     package init(
         loop: EventLoop, channel: ControlChannel, launcher: ProcessLauncher, machine: any GuestMachine
@@ -74,7 +75,21 @@ package final class GuestServer: ControlChannelOwner, ProcessStreamOwner {
     package func send(_ bytes: [UInt8], stream: UInt32, channel number: Channel) {
         channel.send(bytes, stream: stream, channel: number)
     }
-    func ended(_ stream: ProcessStream) { streams[stream.number] = nil }
+    func ended(_ stream: ProcessStream) {
+        streams[stream.number] = nil
+        scheduleRest()
+    }
+
+    /// When nothing has run for a moment, what the last processes needed is given back: memory is the guest's.
+    private func scheduleRest() {
+        guard streams.isEmpty else { return }
+        if let restTimer { loop.cancel(restTimer) }
+        restTimer = loop.after(.seconds(1)) { [weak self] in
+            guard let self, streams.isEmpty else { return }
+            channel.rest()
+            cl_release_memory()
+        }
+    }
 
     // Frames ----------------------------------------------------------------------------------------------------------
 
@@ -82,10 +97,8 @@ package final class GuestServer: ControlChannelOwner, ProcessStreamOwner {
         switch frame.kind {
         case .configure:
             machine.configure(try Configure(payload: frame.payload))
-            if frame.stream != 0 { done(frame.stream) }
         case .powerOff:
             let wanted = try PowerOff(payload: frame.payload)
-            if frame.stream != 0 { done(frame.stream) }
             machine.powerOff(grace: .milliseconds(Int64(wanted.graceMilliseconds)), because: "the host asked for it")
         case .mount:
             let number = frame.stream
@@ -102,7 +115,10 @@ package final class GuestServer: ControlChannelOwner, ProcessStreamOwner {
             channel.send(Frame(.statusReport, stream: frame.stream, payload: machine.status().encoded))
         case .open: try open(frame)
         case .data, .end, .credit, .resize, .signal: try handle(frame, for: streams[frame.stream])
-        case .ping: channel.send(Frame(.pong, stream: frame.stream, payload: frame.payload))
+        case .ping:
+            // A process's last frame is `exited`: a ping that crossed it stays unanswered.
+            guard frame.stream == 0 || streams[frame.stream] != nil else { break }
+            channel.send(Frame(.pong, stream: frame.stream, payload: frame.payload))
         case .pong: break
         case .hello, .welcome, .ready, .failed, .statusReport, .done, .refused, .opened, .exited, .lost:
             throw .malformed("not the host's to send")

@@ -17,6 +17,8 @@ struct InputQueue {
         case ended
     }
 
+    private static let mostWrittenKept = 64 << 10
+
     private enum Phase { case open, endWanted, endTyped, ended }
 
     private let endsBy: End
@@ -30,6 +32,9 @@ struct InputQueue {
     private var lastByte = UInt8(ascii: "\n")
 
     init(endsBy: End) { self.endsBy = endsBy }
+
+    /// Bytes held, for the process or not.
+    var heldCount: Int { bytes.count }
 
     /// Are there bytes that wait for the process?
     var isWaiting: Bool { written < bytes.count }
@@ -83,7 +88,9 @@ struct InputQueue {
             }
             if count < 0 {
                 if errno == EINTR { continue }
-                return errno == EAGAIN
+                guard errno == EAGAIN else { return false }
+                forgetWritten()
+                return true
             }
             lastByte = bytes[written + count - 1]
             written += count
@@ -92,6 +99,13 @@ struct InputQueue {
         bytes.removeAll(keepingCapacity: true)
         written = 0
         return true
+    }
+
+    /// A process that never catches up must not keep what it has read already.
+    private mutating func forgetWritten() {
+        guard written >= Self.mostWrittenKept else { return }
+        bytes.removeSubrange(..<written)
+        written = 0
     }
 
     /// In the middle of a line the first such character only hands over the line.

@@ -127,13 +127,11 @@ final class ProcessStream {
     func signal(_ signal: Int32) {
         // The group of number 1 or less would be everybody.
         guard exit == nil, pid > 1 else { return }
-        var groups: Set<Int32> = []
-        if isTerminal, let inputPort {
-            let foreground = tcgetpgrp(inputPort.raw)
-            if foreground > 1 { groups.insert(foreground) }
-        }
-        if groups.isEmpty || [SIGHUP, SIGTERM, SIGKILL].contains(signal) { groups.insert(pid) }
-        for group in groups { kill(-group, signal) }
+        let foreground = isTerminal ? inputPort.map { tcgetpgrp($0.raw) } ?? pid : pid
+        let isMeantToEnd = [SIGHUP, SIGTERM, SIGKILL].contains(signal)
+        // The leader first: it must not see its foreground end and go on.
+        if foreground <= 1 || foreground == pid || isMeantToEnd { kill(-pid, signal) }
+        if foreground > 1, foreground != pid { kill(-foreground, signal) }
     }
 
     // To the host -----------------------------------------------------------------------------------------------------

@@ -26,8 +26,8 @@ import Wire
             host.send(.unmount, stream: 7, payload: Unmount(path: "/a").encoded)
             host.send(.unmount, stream: 8, payload: Unmount(path: "/c").encoded)
             host.send(.status, stream: 9)
-            host.send(.ping, stream: 3, payload: [1, 2])
-            try host.run { host.first(.pong, 3) != nil }
+            host.send(.ping, payload: [1, 2])
+            try host.run { host.first(.pong, 0) != nil }
             // A mount may be answered later than what was asked after it.
             host.machine.answer(nil)
             host.machine.answer(Refused(.notFound, "no tag"))
@@ -37,7 +37,20 @@ import Wire
         }
         #expect(hostnames == ["heron"])
         #expect(status.memoryTotal == 7)
-        #expect(kinds == ["ready 0", "done 7", "refused 8", "statusReport 9", "pong 3", "done 5", "refused 6"])
+        #expect(kinds == ["ready 0", "done 7", "refused 8", "statusReport 9", "pong 0", "done 5", "refused 6"])
+    }
+
+    @Test func answersAPingOfAProcessThatRuns() async throws {
+        let payload = try await onItsOwnThread {
+            let host = try HostSide()
+            host.open(1, "cat")
+            host.send(.ping, stream: 1, payload: [7])
+            try host.run { host.first(.pong) != nil }
+            host.send(.end, stream: 1)
+            try host.run { host.exited() != nil }
+            return host.first(.pong)?.payload
+        }
+        #expect(payload == [7])
     }
 
     @Test func powersOffWhenAskedAndWhenTheHostIsGone() async throws {
@@ -114,9 +127,10 @@ import Wire
             host.send(.end, stream: 1)
             host.send(.resize, stream: 1, payload: Resize(rows: 1, columns: 1).encoded)
             host.send(.signal, stream: 1, payload: Signal(number: 15).encoded)
-            host.send(.ping, stream: 3)
-            try host.run { host.first(.pong, 3) != nil }
-            return host.machine.graces
+            host.send(.ping, stream: 1)
+            host.send(.ping)
+            try host.run { host.first(.pong, 0) != nil }
+            return host.first(.pong, 1) == nil ? host.machine.graces : [.zero]
         }
         #expect(graces == [])
     }

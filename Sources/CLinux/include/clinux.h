@@ -119,6 +119,7 @@ int cl_clear_effective_capabilities(void);                       // of this thre
 // Files are touched as these ids by this thread alone; needs uid 0. Ends with the thread.
 int cl_set_thread_ids_for_files(uint32_t uid, uint32_t gid, const uint32_t *groups, size_t group_count);
 int cl_own_memory(uint64_t *resident_bytes);
+void cl_release_memory(void);                                     // what is free inside this process goes to the kernel
 
 // Namespaces and mounts --------------------------------------------------------------------------------------------
 extern const int cl_CLONE_NEWUSER, cl_CLONE_NEWNET, cl_CLONE_NEWNS, cl_CLONE_NEWIPC, cl_CLONE_NEWUTS, cl_CLONE_NEWPID;
