@@ -75,7 +75,9 @@ struct Database: ~Copyable {
 
     var changedRows: Int { Int(sqlite3_changes(handle)) }
 
-    private func failure() -> Fault {
+    private func failure() -> Fault { Self.failure(of: handle) }
+
+    fileprivate static func failure(of handle: OpaquePointer) -> Fault {
         let text = String(cString: sqlite3_errmsg(handle))
         switch sqlite3_errcode(handle) & 0xFF {
         case SQLITE_FULL, SQLITE_IOERR:
@@ -99,9 +101,7 @@ struct Statement: ~Copyable {
     fileprivate init(_ handle: OpaquePointer, _ text: String) throws(Fault) {
         var prepared: OpaquePointer?
         guard sqlite3_prepare_v2(handle, text, -1, &prepared, nil) == SQLITE_OK, let prepared else {
-            throw Fault(
-                .hostFailed, "the database refused a statement: \(String(cString: sqlite3_errmsg(handle)))",
-                hint: "move store.db away if another program changed it")
+            throw Database.failure(of: handle)
         }
         pointer = prepared
     }

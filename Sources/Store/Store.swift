@@ -5,16 +5,16 @@ internal import System
 /// The daemon's memory: an SQLite file with a write-ahead log. What was answered is on disk, whole, also after a
 /// kill -9 or a power cut.
 package actor Store: SessionStore {
-    /// Of one session; older ones make room.
-    package static let mostEvents = 2000
-
     private nonisolated let thread: StoreThread
+    private let mostEvents: Int
     private let database: Database
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
-    /// Opens the file, making it or bringing it to the present version. Blocks for a few milliseconds.
-    package init(path: String) throws(Fault) {
+    /// Opens the file, making it or bringing it to the present version. Blocks for a few milliseconds. Of one session
+    /// at most `mostEvents` are kept; older ones make room.
+    package init(path: String, mostEvents: Int = 2000) throws(Fault) {
+        self.mostEvents = mostEvents
         do throws(SystemError) { thread = try StoreThread() } catch {
             throw Fault(.hostFailed, "the database's thread cannot be started: \(error)")
         }
@@ -54,7 +54,7 @@ package actor Store: SessionStore {
                 """
                 DELETE FROM events WHERE session = ?1 AND serial <=
                   (SELECT serial FROM events WHERE session = ?1 ORDER BY serial DESC LIMIT 1 OFFSET ?2)
-                """, [.text(id.text), .integer(Int64(Self.mostEvents))])
+                """, [.text(id.text), .integer(Int64(mostEvents))])
         }
     }
 

@@ -6,9 +6,9 @@ package import Wire
 ///
 /// `SessionBoot.swift` brings it up, `SessionEnd.swift` takes it down.
 package actor Session {
-    package let id: SessionID
-    package let name: SessionName
-    package let owner: UInt32
+    package nonisolated let id: SessionID
+    package nonisolated let name: SessionName
+    package nonisolated let owner: UInt32
     package internal(set) var record: SessionRecord
     var phase: Lifecycle.Phase
     let outside: Outside

@@ -51,7 +51,7 @@ package actor Supervisor {
             record, outside: outside, settings: settings, announcements: announcements)
         enter(session, record)
         do throws(Fault) { try await outside.store.insert(record) } catch {
-            forget(record)
+            forget(session)
             throw error
         }
         await session.note("created", "session \(record.name) was made by user \(caller.uid)")
@@ -110,10 +110,10 @@ package actor Supervisor {
         }
     }
 
-    private func forget(_ record: SessionRecord) {
-        sessions[record.id] = nil
-        names[Owned(owner: record.owner, name: record.name)] = nil
-        live.remove(record.id)
+    private func forget(_ session: Session) {
+        sessions[session.id] = nil
+        names[Owned(owner: session.owner, name: session.name)] = nil
+        live.remove(session.id)
         reconsiderIdleness()
     }
 
@@ -145,9 +145,9 @@ package actor Supervisor {
             await session.stop(force: true)
         }
         try await session.finished.value()
-        // Whoever came first has removed it.
+        // Of several removals at once the first does it; from the look to the deed nothing may wait.
         guard sessions[session.id] === session else { return }
-        forget(await session.record)
+        forget(session)
         await outside.files.remove(session.id)
         try await outside.store.remove(session.id)
         outside.log.write(.info, "session-removed", session: session.id)
@@ -178,7 +178,12 @@ package actor Supervisor {
     }
 
     /// Whether sessions live that outlast this daemon.
-    package var hasLiveSessions: Bool { !live.isEmpty }
+    package func hasLiveSessions() async -> Bool {
+        for id in live {
+            if let session = sessions[id], await !session.phase.isOver { return true }
+        }
+        return false
+    }
 
     /// One timer, only while nobody needs the daemon.
     func reconsiderIdleness() {

@@ -133,7 +133,7 @@ final class Daemon: Sendable {
     /// Ends with the daemon: guests stay; without any, the hypervisor half goes too.
     func untilOver() async {
         _ = try? await over.value()
-        if await supervisor.hasLiveSessions {
+        if await supervisor.hasLiveSessions() {
             log.write(.info, "end", ["guests": "stay"])
         } else {
             await machines.shutDown()
