@@ -89,6 +89,7 @@ targets += [
     tests("GuestCoreTests", ["GuestCore", "Wire", "System"]),
     tests("GuestImageTests", ["GuestImage", "Core"]),
     tests("ImageStoreTests", ["ImageStore", "GuestImage", "System", "Core"]),
+    tests("LinksTests", ["Links", "Varlink", "Wire", "System", "Core", "Contract"]),
     tests("RelayTests", ["Relay", "MachineDouble", "Wire", "System"]),
     tests("StoreTests", ["Store", "System", "Core", "Contract"]),
     tests("SupervisorTests", ["Supervisor", "Varlink", "Wire", "Core", "Contract"]),

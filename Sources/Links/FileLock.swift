@@ -27,7 +27,7 @@ package final class FileLock: Sendable {
         try NamedThread.start("lock") {
             while flock(file.raw, LOCK_EX) != 0 && errno == EINTR {}
             var done: UInt8 = 1
-            _ = write(signal.raw, &done, 1)
+            _ = send(signal.raw, &done, 1, Int32(MSG_NOSIGNAL))
         }
         guard try Waiting.poll(pair.first.raw, Int16(POLLIN), limit: limit) else { return nil }
         return FileLock(FileDescriptor(owning: try systemCall("dup") { fcntl(file.raw, F_DUPFD_CLOEXEC, 3) }))

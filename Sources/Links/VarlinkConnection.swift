@@ -52,10 +52,8 @@ final class VarlinkConnection: ClientConnection, @unchecked Sendable {
 
     private func watch(_ loop: EventLoop) {
         do {
-            try loop.watch(socket.raw, interest) { [unowned self, unowned loop] readiness in
-                // Kept alive while it handles what may be its end.
-                withExtendedLifetime(self) { handle(readiness, loop) }
-            }
+            // The loop keeps it until it is closed or lent.
+            try loop.watch(socket.raw, interest) { [self, unowned loop] readiness in handle(readiness, loop) }
         } catch { close(loop) }
     }
 

@@ -58,7 +58,12 @@ package final class VarlinkServer: Sendable {
         try? await done.value()
     }
 
-    /// Used on the I/O thread only.
+    deinit {
+        let state = self.state
+        io.remote.submit { state.close($0) }
+    }
+
+    /// Used on the I/O thread only, which keeps it until it is closed.
     private final class State: @unchecked Sendable {
         let listener: FileDescriptor
         let limits: Limits
@@ -77,7 +82,7 @@ package final class VarlinkServer: Sendable {
         func listen(_ loop: EventLoop) {
             guard !isClosed else { return }
             do {
-                try loop.watch(listener.raw, .readable) { [unowned self, unowned loop] _ in acceptAll(loop) }
+                try loop.watch(listener.raw, .readable) { [self, unowned loop] _ in acceptAll(loop) }
             } catch { handlers.log("cannot listen: \(error)") }
         }
 
@@ -97,7 +102,7 @@ package final class VarlinkServer: Sendable {
                 // Out of descriptors: a listener left readable would spin.
                 handlers.log("cannot accept: \(error)")
                 loop.unwatch(listener.raw)
-                loop.after(.seconds(1)) { [unowned self, unowned loop] in listen(loop) }
+                loop.after(.seconds(1)) { [self, unowned loop] in listen(loop) }
             }
         }
 
@@ -119,7 +124,7 @@ package final class VarlinkServer: Sendable {
             connections[id] = connection
             let handlers = self.handlers
             Task { await handlers.came() }
-            connection.open(loop) { [unowned self] in
+            connection.open(loop) { [self] in
                 if connections.removeValue(forKey: id) != nil { Task { await handlers.left() } }
             }
         }
