@@ -93,7 +93,7 @@ class World:
         return self.run(*arguments).stdout.strip()
 
     def daemon_pid(self):
-        return self.lines("doctor")[0]["daemon"]["pid"]
+        return json.loads(self.run("doctor", "--json", check=False).stdout)["daemon"]["pid"]
 
     def fault(self, *arguments, **options):
         """Runs what must fail; answers (exit code, error object) after checking that a person gets a message and a hint."""
@@ -106,7 +106,6 @@ class World:
 
     def processes(self):
         """Our processes that belong to this world."""
-        marks = (str(self.base), f"cowork-")
         mine = {}
         for pid, line in ours().items():
             try:
@@ -140,8 +139,8 @@ def world(everything_before):
         yield world
     finally:
         world.close()
-        left = wait_until(lambda: {} == {p: l for p, l in ours().items() if p not in everything_before} or None,
-                          "the end of every process of ours", 60)
+        wait_until(lambda: not [line for pid, line in ours().items() if pid not in everything_before],
+                   "the end of every process of ours", 60)
         assert pathlib.Path("/proc/self/mountinfo").read_text().count("\n") == mounts
         assert not list((world.runtime / "s").glob("*")) if (world.runtime / "s").exists() else True
         shutil.rmtree(base)

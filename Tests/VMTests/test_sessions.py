@@ -49,10 +49,18 @@ def test_ps_and_show(world, guest, folder):
 
 
 def test_logs_follow(world, folder):
-    name = world.start(folder, "--", "sh", "-c", "echo first; read x < /dev/zero; head -c 1 /dev/zero | tr '\\0' z; echo; until [ -e a.txt ]; do :; done; echo last")
-    following = world.run("logs", "-f", name)
-    assert following.stdout.index("first") < following.stdout.index("last")
-    world.run("rm", "--force", name)
+    name = world.start(folder, "--", "sh", "-c", "echo first; until [ -e go ]; do :; done; echo last")
+    following = world.popen("logs", "-f", name, stdout=subprocess.PIPE, text=True)
+    seen = []
+    for line in following.stdout:
+        seen.append(line)
+        if "first" in line:
+            (folder / "go").touch()
+    assert following.wait(PATIENCE) == 0
+    text = "".join(seen)
+    assert text.index("first") < text.index("last")
+    (folder / "go").unlink()
+    world.run("rm", name)
 
 
 def test_resources_are_honoured(world, folder):

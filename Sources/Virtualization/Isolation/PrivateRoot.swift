@@ -42,7 +42,7 @@ struct PrivateRoot {
             images.append((resolved == name ? [name] : [name, resolved], SharedDescriptor(directory)))
         }
         let place = program.lastIndex(of: "/").map { program[..<$0] } ?? ""
-        if let found = try? Files.openDirectory(place + "/../share/cowork/libvirt-cache") {
+        if let found = try? Files.openDirectory(place + "/../../share/cowork/libvirt-cache") {
             seed = SharedDescriptor(found)
         }
     }
