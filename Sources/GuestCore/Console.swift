@@ -25,7 +25,7 @@ package final class Console: Sendable {
     /// A line by itself, for whoever looks for exactly that.
     package func bareLine(_ text: String) {
         guard let raw = descriptor?.raw else { return }
-        let bytes = Array("\(text)\r\n".utf8)
+        let bytes = Array("\(text)\n".utf8)
         _ = write(raw, bytes, bytes.count)
         _ = tcdrain(raw)
     }

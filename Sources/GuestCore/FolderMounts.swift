@@ -132,8 +132,8 @@ final class FolderMounts {
 
     /// Opens the place, making what is missing. Directories of the guest's own on the way are made passable: the agent
     /// must be able to reach its folder.
-    private static func makeDirectory(_ place: MountPath) throws(SystemError) -> FileDescriptor {
-        var here = try Files.openDirectory("/")
+    static func makeDirectory(_ place: MountPath, below root: String = "/") throws(SystemError) -> FileDescriptor {
+        var here = try Files.openDirectory(root)
         let own = try Files.status(of: here).device
         let names = place.components
         for (index, name) in names.enumerated() {

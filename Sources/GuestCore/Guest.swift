@@ -92,6 +92,7 @@ private final class RunningGuest: GuestMachine {
 
     func powerOff(grace: Duration, because reason: String) {
         if !shutdown.isUnderWay { console.line("powering off: \(reason)") }
+        server?.refuseProcesses()
         shutdown.begin(grace: grace)
         // An interactive shell does not leave on TERM.
         server?.signalAll(SIGHUP)

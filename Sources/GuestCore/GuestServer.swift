@@ -21,6 +21,7 @@ package final class GuestServer: ControlChannelOwner, ProcessStreamOwner {
     private unowned let machine: any GuestMachine
     private var streams: [UInt32: ProcessStream] = [:]
     private var restTimer: EventLoop.Timer?
+    private var isEnding = false
 
     package init(
         loop: EventLoop, channel: ControlChannel, launcher: ProcessLauncher, machine: any GuestMachine
@@ -46,6 +47,9 @@ package final class GuestServer: ControlChannelOwner, ProcessStreamOwner {
     package func collect(pid: Int32) -> Bool {
         streams.values.first { $0.pid == pid && $0.collect() } != nil
     }
+
+    /// The guest is about to end: nothing new is run.
+    package func refuseProcesses() { isEnding = true }
 
     /// To every process's group.
     package func signalAll(_ signal: Int32) {
@@ -147,6 +151,7 @@ package final class GuestServer: ControlChannelOwner, ProcessStreamOwner {
         let number = frame.stream
         guard number != 0, streams[number] == nil else { throw .malformed("stream") }
         let wanted = try ProcessSpecification(payload: frame.payload)
+        guard !isEnding else { return refuse(number, Refused(.failed, "the guest powers off")) }
         guard streams.count < Wire.mostStreams else {
             return refuse(number, Refused(.tooMany, "\(Wire.mostStreams) processes run already"))
         }

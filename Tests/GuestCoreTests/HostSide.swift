@@ -75,6 +75,7 @@ final class HostSide: ControlChannelOwner {
     func grant(_ bytes: UInt32, stream: UInt32 = 1, channel number: UInt8 = 1) {
         send(.credit, stream: stream, channel: number, payload: Credit(bytes: bytes).encoded)
     }
+    func endSoon() { server.refuseProcesses() }
     func closeConnection() { shutdown(hostEnd, Int32(SHUT_RDWR)) }
 
     // What the host sees ----------------------------------------------------------------------------------------------

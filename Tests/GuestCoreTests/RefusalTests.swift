@@ -56,4 +56,18 @@ import Wire
         #expect(try await refusal(["true"]) { $0.environment = ["KEY"] } == .badRequest)
         #expect(try await refusal(["true"]) { $0.environment = ["=value"] } == .badRequest)
     }
+
+    @Test func nothingNewIsRunWhileTheGuestEnds() async throws {
+        let (before, after) = try await onItsOwnThread {
+            let host = try HostSide()
+            host.open(1, "true")
+            try host.run { host.exited(1) != nil }
+            host.endSoon()
+            host.open(2, "true")
+            try host.run { host.refused(2) != nil }
+            return (host.exited(1)?.status, host.refused(2)?.reason)
+        }
+        #expect(before == 0)
+        #expect(after == .failed)
+    }
 }
