@@ -13,6 +13,8 @@ package enum Guest {
         let commandLine = KernelCommandLine((try? Files.text(ofFile: "/proc/cmdline", limit: 64 << 10)) ?? "")
         if commandLine.isProbe {
             console.bareLine("cowork-probe-ok")
+        } else if !commandLine.alone.isEmpty {
+            StandAlone.run(commandLine.alone, LinuxBoot(console: console, commandLine: commandLine))
         } else {
             let boot = LinuxBoot(console: console, commandLine: commandLine)
             if let booted = BootSequence.run(boot), let modules = boot.modules() {

@@ -99,8 +99,9 @@ enum Lifecycle {
             endsWithCommand ? (.stopping(.stopped(because: text)), .powerOff) : (.running, .nothing)
         case .commandRefused(let fault): (.stopping(.failed(fault)), .powerOff)
         case .machineEnded(.shutdown): (.stopping(.stopped(because: "the guest powered itself off")), .takeDown)
-        case .guestLost: (.doubtful(fault(for: happening)), .awaitMachineEnd)
-        case .machineEnded, .relayEnded, .shareEnded: (.stopping(.failed(fault(for: happening))), .takeDown)
+        // A folder's server ends with QEMU, and may be seen first.
+        case .guestLost, .shareEnded: (.doubtful(fault(for: happening)), .awaitMachineEnd)
+        case .machineEnded, .relayEnded: (.stopping(.failed(fault(for: happening))), .takeDown)
         }
     }
 

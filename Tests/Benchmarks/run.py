@@ -59,7 +59,7 @@ def bare_qemu(disk, accelerator):
         "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-M", "q35",
         "-accel", "kvm" if accelerator == "kvm" else "tcg,thread=multi", "-cpu", "host" if accelerator == "kvm" else "max",
         "-m", "1024", "-smp", "2", "-kernel", str(IMAGE / "vmlinux"), "-initrd", str(IMAGE / "initramfs.cpio"),
-        "-append", "console=ttyS0 quiet loglevel=3 panic=-1 cowork.console=/bin/echo,bare-guest-spoke",
+        "-append", "quiet loglevel=3 console=ttyS0 panic=-1 reboot=t cryptomgr.notests=1 cowork.alone=/bin/echo,bare-guest-spoke",
         "-drive", f"file={IMAGE / 'root.erofs'},format=raw,if=virtio,readonly=on",
         "-drive", f"file={disk}.run,format=raw,if=virtio", "-serial", "stdio",
     ]

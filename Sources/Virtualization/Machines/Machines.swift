@@ -12,6 +12,8 @@ package final class Machines: Sendable {
         var phase: Phase
         var isDestroyed = false
         var isReset = false
+        /// `destroy` found or made it gone; its notice may still come.
+        var isGone = false
         /// Known, and not yet told because the start has not been answered.
         var untold: MachineEnd?
     }
@@ -112,14 +114,16 @@ package final class Machines: Sendable {
         } catch {
             throw error.fault("the machine could not be ended")
         }
+        // Its notice may still be on the way.
+        table.withLock { $0[session]?.isGone = true }
     }
 
     /// Removes what a machine has on disk. One that powered off is waited for; one that runs is refused.
     package func forget(_ session: SessionID) throws(Fault) {
-        let phase = table.withLock { $0[session]?.phase }
-        guard phase == nil || phase == .ended else {
-            throw Fault(.badState, "the session's machine runs", hint: "stop the session first")
+        let runs = table.withLock { table in
+            table[session].map { $0.phase != .ended && !$0.isGone } ?? false
         }
+        if runs { throw Fault(.badState, "the session's machine runs", hint: "stop the session first") }
         try destroy(session)
         try MachineFiles(machines: places.machines, session: session).remove()
         try? EmbeddedRoot(path: places.libvirt).removeLog(of: DomainName.of(session))
