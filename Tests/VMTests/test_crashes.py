@@ -125,7 +125,10 @@ def test_a_guest_that_never_speaks_hits_the_deadline(tmp_path_factory):
     (base / "folder").mkdir()
     starting = world.popen("start", base / "folder", "--name", "silent", "--detach", stderr=subprocess.PIPE, stdout=subprocess.PIPE)
     id = wait_until(lambda: world.sessions().get("silent", {}).get("id"), "the session's record")
-    qemu = wait_until(lambda: [p for p, l in ours().items() if "qemu-system" in l and id in l], "QEMU")
+    # Once the machine is made; before that libvirt itself would wait for QEMU.
+    wait_until(lambda: any(id in line and '"stage":"guest"' in line for line in (world.state / "daemon.log").read_text().splitlines()),
+               "the machine")
+    qemu = [p for p, l in ours().items() if "qemu-system" in l and id in l]
     os.kill(qemu[0], signal.SIGSTOP)
     try:
         out, err = starting.communicate(timeout=PATIENCE)
