@@ -13,6 +13,7 @@ package struct KernelCommandLine: Sendable, Equatable {
         isProbe = words.contains("cowork.probe")
         mayStayInInitramfs = words.contains("cowork.initramfs-only")
         let prefix = "cowork.alone="
-        alone = words.last { $0.hasPrefix(prefix) }?.dropFirst(prefix.count).split(separator: ",").map(String.init) ?? []
+        let program = words.last { $0.hasPrefix(prefix) }?.dropFirst(prefix.count) ?? ""
+        alone = program.split(separator: ",").map(String.init)
     }
 }

@@ -100,7 +100,7 @@ def test_supervisor_touches_nothing_outside():
 
 
 def test_tests_never_sleep():
-    # In pieces, so that this file does not find itself.
-    pattern = re.compile("|".join(rf"\b{name}" for name in ("usl" + r"eep\(", "nanosl" + r"eep\(", r"Task\.sl" + "eep", r"time\.sl" + "eep", "sl" + r"eep\(")))
+    # In pieces, so that this file does not find itself. A fake clock may have a method of that name.
+    pattern = re.compile("|".join(rf"(?<!\w){name}" for name in ("usl" + r"eep\(", "nanosl" + r"eep\(", r"Task\.sl" + "eep", r"time\.sl" + "eep", "(?<!func )(?<![.])sl" + r"eep\(")))
     for path in [*(ROOT / "Tests").rglob("*.swift"), *(ROOT / "Tests").rglob("*.py")]:
         assert not pattern.search(path.read_text()), path.relative_to(ROOT)
