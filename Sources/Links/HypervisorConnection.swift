@@ -44,6 +44,8 @@ final class HypervisorConnection: Sendable {
         }
     }
 
+    var isGone: Bool { state.withLock { $0.isGone } }
+
     func ask(_ call: HypervisorRequest.Call, _ limit: Duration) async throws(Fault) -> HypervisorReply.Result {
         let answer = Promise<HypervisorReply.Result>()
         let number: UInt64? = state.withLock { state in

@@ -1,10 +1,10 @@
 package import Contract
-internal import Core
+package import Core
 internal import Glibc
-internal import System
+package import System
 
 /// Starts `cowork-hypervisor`, or reaches the one that an earlier daemon started.
-package struct HypervisorLauncher: Sendable {
+package struct HypervisorLauncher: HypervisorSource {
     package struct Options: Sendable {
         package let state, runtime: String
         package let uid, gid: UInt32
@@ -49,8 +49,7 @@ package struct HypervisorLauncher: Sendable {
         self.processes = processes
     }
 
-    /// The socket of one that lives; nil when there is none.
-    func reach() async -> SharedDescriptor? {
+    package func reach() async -> SharedDescriptor? {
         let path = self.path
         return try? await Blocking.run("hypervisor") { () throws(Fault) in
             do throws(SystemError) { return SharedDescriptor(try UnixSocket.connect(to: path)) } catch {
@@ -59,7 +58,7 @@ package struct HypervisorLauncher: Sendable {
         }
     }
 
-    func start() async throws(Fault) -> SharedDescriptor {
+    package func start() async throws(Fault) -> SharedDescriptor {
         try await Blocking.run("hypervisor") { () throws(Fault) in
             do { return try self.launch() } catch let fault as Fault { throw fault } catch {
                 throw Fault(

@@ -1,6 +1,14 @@
 package import Contract
 package import Core
-internal import System
+package import System
+
+/// Where a connection to the hypervisor half comes from.
+package protocol HypervisorSource: Sendable {
+    /// To one that lives; nil when there is none.
+    func reach() async -> SharedDescriptor?
+    /// To one that is started for this.
+    func start() async throws(Fault) -> SharedDescriptor
+}
 
 /// The hypervisor half as the supervisor sees it. It is started when first needed; if it dies while machines run it is
 /// started again, and what happened to them meanwhile is found out.
@@ -8,22 +16,25 @@ package actor HypervisorLink: MachineHost {
     package nonisolated let events: AsyncStream<MachineEvent>
 
     private let happened: AsyncStream<MachineEvent>.Continuation
-    private let launcher: HypervisorLauncher
+    private let launcher: any HypervisorSource
     private let io: IOThread
     private let log: @Sendable (String) -> Void
     private var connection: HypervisorConnection?
     private var connecting: Promise<HypervisorConnection>?
     /// Machines whose end was not heard of yet.
     private var running: Set<String> = []
-    private var failuresInARow = 0
+    private var isRecovering = false
     private var isShutDown = false
 
-    package init(launcher: HypervisorLauncher, io: IOThread, log: @escaping @Sendable (String) -> Void) {
+    package init(launcher: any HypervisorSource, io: IOThread, log: @escaping @Sendable (String) -> Void) {
         self.launcher = launcher
         self.io = io
         self.log = log
         (events, happened) = AsyncStream.makeStream()
     }
+
+    /// To bring back a half that dies as it comes up.
+    private static let mostAttempts = 3
 
     // MARK: Asking
 
@@ -80,10 +91,19 @@ package actor HypervisorLink: MachineHost {
         _ = try? await connection.ask(.quit, .seconds(3))
     }
 
+    /// Asks the half, and once more a new one if it died before it answered: what is asked may be done twice, but for
+    /// a start, of which only the caller knows what to do with a half done one.
     private func call(
         _ call: HypervisorRequest.Call, _ limit: Duration
     ) async throws(Fault) -> HypervisorReply.Result {
-        let result = try await connected().ask(call, limit)
+        let connection = try await connected()
+        let result: HypervisorReply.Result
+        do throws(Fault) { result = try await connection.ask(call, limit) } catch {
+            if case .start = call { throw error }
+            guard connection.isGone, !isShutDown, !Task.isCancelled else { throw error }
+            if self.connection === connection { self.connection = nil }
+            result = try await connected().ask(call, limit)
+        }
         if case .fault(let code, let message, let hint) = result { throw Fault(FaultCode(code), message, hint: hint) }
         return result
     }
@@ -133,26 +153,29 @@ package actor HypervisorLink: MachineHost {
 
     private func heard(_ event: MachineEvent) {
         running.remove(event.session)
-        failuresInARow = 0
         happened.yield(event)
     }
 
     /// The half is gone. Machines outlive it: a new one is started to watch them, unless it keeps dying.
     private func lost(_ old: HypervisorConnection) async {
-        guard connection === old else { return }
-        connection = nil
+        if connection === old { connection = nil }
         guard !isShutDown else { return }
         log("the hypervisor half is gone; \(running.count) machines were running")
-        guard !running.isEmpty else { return }
-        failuresInARow += 1
-        let expected = running
-        do throws(Fault) {
-            guard failuresInARow <= 3 else { throw Fault(.hostFailed, "it ended \(failuresInARow) times in a row") }
-            let alive = Set(try await list().filter(\.isRunning).map(\.session))
-            for session in expected.subtracting(alive) { missed(session) }
-        } catch {
-            log("the hypervisor half does not come back: \(error.message)")
-            for session in expected { missed(session) }
+        guard !running.isEmpty, !isRecovering else { return }
+        isRecovering = true
+        defer { isRecovering = false }
+        for attempt in 1... {
+            let expected = running
+            do throws(Fault) {
+                let alive = Set(try await list().filter(\.isRunning).map(\.session))
+                for session in expected.subtracting(alive) { missed(session) }
+                return
+            } catch {
+                log("the hypervisor half does not come back: \(error.message)")
+                guard attempt == Self.mostAttempts else { continue }
+                for session in expected { missed(session) }
+                return
+            }
         }
     }
 

@@ -134,11 +134,13 @@ extension Session {
         guard case .failed(let fault) = phase.ending, [.guestFailed, .hostFailed].contains(fault.code),
             made.contains(.machine)
         else { return [] }
-        return await console().split(separator: "\n").suffix(20).map { String($0.prefix(500)) }
+        return await console().split(separator: "\n").suffix(40).map { String($0.prefix(500)) }
     }
 
+    /// The line that says what it died of, or else the last few.
     private static func shortened(_ lines: [String]) -> String {
-        let last = lines.suffix(3).map { String($0.prefix(160)) }
-        return last.isEmpty ? "" : "; its console ended with: " + last.joined(separator: " / ")
+        let telling = lines.filter { $0.contains("Kernel panic") }.suffix(1)
+        let shown = (telling.isEmpty ? lines.suffix(3) : telling).map { String($0.prefix(160)) }
+        return shown.isEmpty ? "" : "; its console ended with: " + shown.joined(separator: " / ")
     }
 }
