@@ -108,6 +108,9 @@ struct SessionEndTests {
         let session = try await fixture.running()
         let server = try #require(fixture.world.record(session.id)?.processes["share f0"])
         fixture.world.kill(server)
+        // Its machine lives on, so it did not just end with QEMU.
+        try await fixture.world.journal.until("sleep 3.0 seconds")
+        fixture.world.timers.pass(.seconds(3))
         try await session.finished.value()
         let record = try #require(fixture.world.record(session.id))
         #expect(record.state == .failed && record.because?.contains("folder /a") == true)
