@@ -67,7 +67,9 @@ final class HypervisorConnection: Sendable {
         let late = Fault(
             .hostFailed, "the hypervisor half did not answer in \(limit.components.seconds) s",
             hint: "see daemon.log in the state directory")
-        return try await RealTimers().within(limit, else: late) { () async throws(Fault) in try await answer.value() }
+        return try await RealTimers(io: io).within(limit, else: late) { () async throws(Fault) in
+            try await answer.value()
+        }
     }
 
     // MARK: On the I/O thread

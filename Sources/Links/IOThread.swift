@@ -38,10 +38,27 @@ package enum Blocking {
     }
 }
 
-/// Time as it passes.
+/// Time as it passes. One that is not waited for any more is forgotten at once, which the language's own sleep does not
+/// do: it would wake this process later for nothing.
 package struct RealTimers: Timers {
-    package init() {}
-    package func sleep(_ duration: Duration) async { try? await Task.sleep(for: duration) }
+    private let io: IOThread
+
+    package init(io: IOThread) { self.io = io }
+
+    package func sleep(_ duration: Duration) async {
+        let (done, armed) = (Promise<Void>(), Armed())
+        io.remote.submit { loop in
+            armed.timer = loop.after(duration) { done.resolve(.success(())) }
+        }
+        if (try? await done.value()) == nil {
+            io.remote.submit { loop in if let timer = armed.timer { loop.cancel(timer) } }
+        }
+    }
+
+    /// Used on the I/O thread only.
+    private final class Armed: @unchecked Sendable {
+        var timer: EventLoop.Timer?
+    }
 }
 
 package struct RealClock: WallClock {

@@ -52,7 +52,7 @@ package final class Processes: ProcessTable {
     package func end(_ identity: ProcessIdentity, grace: Duration) async {
         guard let process = Self.find(identity) else { return }
         process.signal(SIGTERM)
-        let timers = RealTimers()
+        let timers = RealTimers(io: io)
         let late = Fault(.deadline, "it did not end")
         let inTime: Void? = try? await timers.within(grace, else: late) { () async throws(Fault) in
             await self.waitForEnd(of: identity)

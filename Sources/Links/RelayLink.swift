@@ -20,7 +20,7 @@ package final class RelayLink: SessionRelay {
     private let socket: SharedDescriptor
     private let io: IOThread
     private let processes: Processes
-    private let timers = RealTimers()
+    private let timers: RealTimers
     private let outbox: Outbox
 
     /// Used on the I/O thread only: messages that the socket did not take yet.
@@ -36,6 +36,7 @@ package final class RelayLink: SessionRelay {
         self.socket = socket
         self.identity = identity
         self.io = io
+        timers = RealTimers(io: io)
         self.processes = processes
         outbox = Outbox()
         // A relay reads the guest and is not trusted with our memory.

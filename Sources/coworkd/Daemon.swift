@@ -68,7 +68,7 @@ final class Daemon: Sendable {
             store: try Store(path: directories.state + "/store.db"),
             files: SessionDirectories(directories, io: io), processes: processes,
             host: HostInspector(directories, needsMemory: configuration.memory.bytes), clock: RealClock(),
-            timers: RealTimers(), log: log, randomBytes: { Randomness.bytes($0) })
+            timers: RealTimers(io: io), log: log, randomBytes: { Randomness.bytes($0) })
         let settings = settings(configuration, directories, endsWhenIdle: endsWhenIdle)
         let over = Promise<Void>()
         let supervisor = Supervisor(outside: outside, settings: settings) { over.resolve(.success(())) }

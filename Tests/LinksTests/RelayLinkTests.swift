@@ -160,3 +160,21 @@ struct ProcessesTests {
         await processes.waitForEnd(of: identity)
     }
 }
+
+struct TimerTests {
+    @Test func aSleepEndsInTimeOrWithItsTask() async throws {
+        let timers = RealTimers(io: try IOThread("test-io"))
+        await timers.sleep(.milliseconds(1))
+        let long = Task { await timers.sleep(.seconds(1000)) }
+        long.cancel()
+        await long.value
+        let late = Fault(.deadline, "late")
+        await #expect(throws: late) {
+            try await timers.within(.milliseconds(1), else: late) { () async throws(Fault) in
+                await timers.sleep(.seconds(1000))
+            }
+        }
+        let answer = try await timers.within(.seconds(1000), else: late) { () async throws(Fault) in 7 }
+        #expect(answer == 7)
+    }
+}
