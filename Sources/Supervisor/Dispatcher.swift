@@ -67,13 +67,24 @@ package struct Dispatcher: Sendable {
             told = error.label
             if !call.oneway, let text = try? Reply.encode(error) { try? await client.send(text) }
         }
+        logCall(call, client.caller, told, since: begun)
+    }
+
+    /// What changed nothing and went well is not worth a line: programs may ask every second.
+    private func logCall(_ call: Call, _ caller: Caller, _ told: String, since begun: Moment) {
+        if told == "ok", Self.changesNothing.contains(call.method) { return }
         outside.log.write(
             .info, "call",
             [
-                "method": call.method, "uid": "\(client.caller.uid)", "pid": "\(client.caller.pid)", "outcome": told,
+                "method": call.method, "uid": "\(caller.uid)", "pid": "\(caller.pid)", "outcome": told,
                 "ms": "\(outside.clock.now().milliseconds - begun.milliseconds)",
             ])
     }
+
+    private static let changesNothing: Set = [
+        ServiceAPI.GetInfo.name, ServiceAPI.GetInterfaceDescription.name, DaemonAPI.Version.name, DaemonAPI.List.name,
+        DaemonAPI.Show.name,
+    ]
 
     private func perform(_ request: Request) async throws(CallFailure) -> Outcome {
         let name = request.call.method

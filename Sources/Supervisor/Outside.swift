@@ -53,6 +53,8 @@ package struct Settings: Sendable {
     package var endsWhenIdle = false
     package var powerOffGrace = Duration.seconds(5)
     package var processors = 64
+    /// The one user whose folders this daemon can reach. Nil: it is root's, and acts as whoever calls.
+    package var user: UInt32?
     package let version: String
     package let pid: Int32
     package let socket: String

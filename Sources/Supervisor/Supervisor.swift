@@ -35,6 +35,11 @@ package actor Supervisor {
     func start(
         _ parameters: DaemonAPI.Start.Parameters, caller: Caller, client: (any ClientConnection)?
     ) async throws(Fault) -> Session {
+        guard settings.user == nil || settings.user == caller.uid else {
+            throw Fault(
+                .denied, "this daemon starts sessions for another user",
+                hint: "run `cowork` as yourself: it starts yours")
+        }
         let request = try StartRequest(parameters, settings: settings)
         if let name = request.name { try requireFree(name, owner: caller.uid) }
         let grants = try await resolve(request, owner: caller.uid)

@@ -88,6 +88,7 @@ final class Daemon: Sendable {
             processors: configuration.processors, memoryBytes: configuration.memory.bytes,
             diskBytes: configuration.disk.bytes)
         settings.image = configuration.image
+        settings.user = geteuid() == 0 ? nil : geteuid()
         settings.bootSilence = configuration.bootSilence
         settings.idleExit = configuration.idleExit
         settings.endsWhenIdle = endsWhenIdle

@@ -53,6 +53,25 @@ struct DispatcherTests {
         #expect(fixture.done == ["close"])
     }
 
+    @Test func theLogTellsOfCallsThatChangeOrFailAndOfNoText() async throws {
+        let lines = Lines()
+        let world = World()
+        let log = EventLog(sink: lines, clock: StillClock())
+        let outside = world.outside.logging(to: log)
+        let settings = Settings(version: "1", pid: 9, socket: "/s")
+        let supervisor = Supervisor(outside: outside, settings: settings) {}
+        let dispatcher = Dispatcher(supervisor, outside: outside, settings: settings)
+        for message in [
+            #"{"method":"dev.cowork.Version"}"#, #"{"method":"dev.cowork.Doctor"}"#,
+            #"{"method":"dev.cowork.Show","parameters":{"session":"x"}}"#, #"{"method":"a\u001b[2J\nb"}"#,
+        ] { await dispatcher.serve(Array(message.utf8), from: FakeClient(world.journal)) }
+        let told = lines.all
+        #expect(told.count == 3)
+        #expect(told[0].contains(#""method":"dev.cowork.Doctor""#) && told[0].contains(#""outcome":"ok""#))
+        #expect(told[1].contains(#""outcome":"not-found""#))
+        #expect(told[2].contains(#"a\\u{1b}[2J\\nb"#) && !told[2].contains("\u{1B}"))
+    }
+
     @Test func onewayIsDoneAndNotAnswered() async throws {
         let fixture = Fixture()
         #expect(await ask(fixture, #"{"method":"dev.cowork.Version","oneway":true}"#).isEmpty)
@@ -249,5 +268,19 @@ struct DispatcherTests {
         let failed = bad.checks.filter { $0.status == "fail" }
         #expect(failed.map(\.id) == ["image", "libvirt"] && failed.allSatisfy { $0.remedy != nil })
         #expect(bad.accelerator.kind == "tcg")
+    }
+}
+
+private final class Lines: EventSink {
+    private let lines = Mutex<[String]>([])
+    var all: [String] { lines.withLock { $0 } }
+    func write(_ line: String) { lines.withLock { $0.append(line) } }
+}
+
+extension Outside {
+    fileprivate func logging(to log: EventLog) -> Outside {
+        Outside(
+            machines: machines, relays: relays, shares: shares, images: images, store: store, files: files,
+            processes: processes, host: host, clock: clock, timers: timers, log: log, randomBytes: randomBytes)
     }
 }

@@ -42,6 +42,14 @@ struct OwnershipTests {
         #expect(fixture.world.state.withLock { $0.uidsResolved } == [1000, 1001])
     }
 
+    @Test func anOrdinaryUsersDaemonStartsNothingForAnother() async throws {
+        let fixture = Fixture { $0.user = 1000 }
+        try await fixture.supervisor.open()
+        let fault = await #expect(throws: Fault.self) { try await fixture.start(caller: Caller(uid: 0, pid: 1)) }
+        #expect(fault?.code == .denied && fixture.done.isEmpty)
+        try await fixture.start().waitUntilStarted()
+    }
+
     @Test func aTakenNameIsRefusedAndFreeAgainAfterRemoval() async throws {
         let fixture = Fixture()
         let session = try await fixture.running()
