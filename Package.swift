@@ -40,6 +40,8 @@ var targets: [Target] = [
     library("CSQLite", "sqlite3", "libsqlite3-dev"),
     library("CSeccomp", "libseccomp", "libseccomp-dev"),
     library("COpenSSL", "libcrypto", "libssl-dev"),
+    library("CIDN2", "libidn2", "libidn2-dev"),
+    library("CPSL", "libpsl", "libpsl-dev"),
 
     // 1
     module("System", ["CLinux"]),
@@ -50,6 +52,8 @@ var targets: [Target] = [
     module("Varlink", ["Core"]),
     module("Contract", ["Core", "Wire"]),
     module("GuestImage", ["Core"]),
+    module("PolicyLanguage", ["CIDN2", "CPSL", "Core"]),
+    module("PolicyCompiler", ["PolicyLanguage", "Core"]),
 
     // 3: one outside thing each
     module("Virtualization", ["CLibvirt", "System", "Core", "Contract"]),
@@ -66,11 +70,15 @@ var targets: [Target] = [
     module("Supervisor", ["Varlink", "Wire", "Core", "Contract"]),
     module("GuestCore", ["Wire", "System"]),
     module("CommandLineKit", ["Core"]),
+    module("PolicyCommands", ["PolicyCompiler", "PolicyLanguage", "System", "Core"]),
 
     // 5: composition only
     program(
         "cowork",
-        ["CommandLineKit", "Links", "ImageStore", "GuestImage", "Varlink", "Wire", "System", "Core", "Contract"]),
+        [
+            "CommandLineKit", "PolicyCommands", "Links", "ImageStore", "GuestImage", "Varlink", "Wire", "System", "Core",
+            "Contract",
+        ]),
     program(
         "coworkd",
         ["Supervisor", "Links", "Workspace", "Store", "ImageStore", "Varlink", "System", "Core", "Contract"]),
@@ -81,6 +89,8 @@ var targets: [Target] = [
 
 targets += [
     tests("CoreTests", ["Core"]),
+    tests("PolicyCompilerTests", ["PolicyCompiler", "PolicyLanguage", "PolicyCommands"]),
+    tests("PolicyLanguageTests", ["PolicyLanguage"]),
     tests("SystemTests", ["System"]),
 ]
 

@@ -1,0 +1,94 @@
+/// Sentences near a refused one that would be understood.
+enum Suggestions {
+    static func hints(for refusal: Refusal, _ sentence: SentenceTokens, groups: PhraseTable<String>) -> [String] {
+        var found: [String] = []
+        func add(_ text: String) {
+            guard found.count < 3, !text.isEmpty else { return }
+            let whole = text.hasSuffix(".") ? text : text + "."
+            let shown = whole.prefix(1).uppercased() + whole.dropFirst()
+            if !found.contains(shown), ParsedPolicy.understands(shown, groups: groups) { found.append(shown) }
+        }
+        for hint in refusal.hints { add(hint) }
+        let tokens = sentence.tokens
+        guard tokens.count <= 60 else { return found.isEmpty ? fallback(tokens, groups) : found }
+        let at = tokens.firstIndex { $0.range.upperBound > refusal.range.lowerBound } ?? tokens.count - 1
+        if found.count < 3 {
+            for (position, token) in tokens.enumerated() where token.isWord && !Vocabulary.knows(token.lower) {
+                for near in Vocabulary.near(token.lower) { add(joined(tokens, replacing: position, with: near)) }
+            }
+        }
+        // A comma or a space inside a name.
+        if at < tokens.count, found.count < 3 {
+            for position in max(0, at - 2)..<min(tokens.count, at + 3) where tokens[position].kind == .comma {
+                guard position > 0, position + 1 < tokens.count else { continue }
+                let name = tokens[position - 1].text + "." + tokens[position + 1].text
+                if (try? HostName.parse(name)) != nil {
+                    var rest = tokens
+                    rest.removeSubrange(position - 1...position + 1)
+                    add(joined(tokens[..<(position - 1)]) + " https to " + name + " " + joined(tokens[(position + 2)...]))
+                    add(joined(tokens[..<(position - 1)]) + " " + name + " " + joined(tokens[(position + 2)...]))
+                }
+            }
+        }
+        if at < tokens.count, found.count < 3 {
+            add(joined(tokens, replacing: at, with: nil))
+            if at > 0 { add(joined(tokens[..<at])) }
+            var cut = at
+            while cut > 1, found.count < 3, at - cut < 6 {
+                cut -= 1
+                add(joined(tokens[..<cut]))
+            }
+        }
+        if found.isEmpty { found = fallback(tokens, groups) }
+        return Array(found.prefix(3))
+    }
+
+    private static func joined(_ tokens: ArraySlice<Token>) -> String {
+        var text = ""
+        for token in tokens {
+            if token.kind == .comma {
+                text += ","
+                continue
+            }
+            if !text.isEmpty { text += " " }
+            text += token.kind == .quoted ? "\"\(token.text)\"" : token.text
+        }
+        while text.hasSuffix(",") || text.hasSuffix(" ") { text.removeLast() }
+        for word in [" and", " or"] where text.hasSuffix(word) { text.removeLast(word.count) }
+        return text
+    }
+
+    private static func joined(_ tokens: [Token], replacing position: Int, with word: String?) -> String {
+        let front = joined(tokens[..<position])
+        let back = joined(tokens[(position + 1)...])
+        return [front, word ?? "", back].filter { !$0.isEmpty }.joined(separator: " ")
+    }
+
+    /// When nothing near compiles: plain sentences about the names found, or about the words used.
+    private static func fallback(_ tokens: [Token], _ groups: PhraseTable<String>) -> [String] {
+        var hosts: [String] = []
+        var paths: [String] = []
+        for token in tokens.prefix(200) where token.isWord {
+            if hosts.count < 1, let host = try? HostName.parse(token.text) { hosts.append(host.text) }
+            if paths.count < 1, token.text.hasPrefix("~/") { paths.append(token.text) }
+        }
+        let words = Set(tokens.prefix(200).map(\.lower))
+        let closes = !words.isDisjoint(with: ["never", "no", "not", "block", "deny", "forbid", "don't", "cannot", "can't"])
+        let asks = !words.isDisjoint(with: ["ask", "check", "confirm", "permission", "approval"])
+        var found: [String] = []
+        for host in hosts {
+            found.append(closes ? "Block \(host)." : asks ? "Ask before connecting to \(host)." : "Allow https to \(host).")
+        }
+        for path in paths {
+            found.append(
+                closes ? "Never touch \(path)." : asks ? "Ask before changing \(path)." : "The agent may read \(path).")
+        }
+        if found.isEmpty {
+            let files = !words.isDisjoint(with: ["file", "files", "folder", "folders", "directory", "delete", "change", "read"])
+            found = files
+                ? ["Let it change anything in ~/projects.", "Ask before deleting anything.", "Hide .env files."]
+                : ["Allow https to example.com.", "Block example.com.", "Ask me before connecting anywhere else."]
+        }
+        return found.filter { ParsedPolicy.understands($0, groups: groups) }
+    }
+}
