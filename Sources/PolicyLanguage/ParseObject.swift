@@ -425,8 +425,32 @@ extension SentenceParser {
                 continue
             }
             index = mark
+            if try parsePathManner(&part) { continue }
+            index = mark
             return
         }
+    }
+
+    /// "on path /v1/", "under the paths /v1/ and /v2/".
+    private mutating func parsePathManner(_ part: inout ConnectPart) throws(Refusal) -> Bool {
+        guard takeAny(["on", "under", "at", "below"]) != nil else { return false }
+        _ = take("the")
+        guard takeAny(["path", "paths"]) != nil else { return false }
+        guard part.paths.isEmpty else { throw refusal(.notUnderstood, "this names the path twice") }
+        while index < tokens.count, tokens[index].text.hasPrefix("/") {
+            if let path = try parseWebPath(tokens[index].text) { part.paths.append(path) }
+            index += 1
+            let separator = index
+            guard takeSeparator(), index < tokens.count, tokens[index].text.hasPrefix("/") else {
+                index = separator
+                break
+            }
+        }
+        guard !part.paths.isEmpty else {
+            missed("a path such as /v1/")
+            throw notUnderstood()
+        }
+        return true
     }
 
     // MARK: Conditions

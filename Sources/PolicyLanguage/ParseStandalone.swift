@@ -383,6 +383,11 @@ extension SentenceParser {
             || take("by", "itself") || take("without", "my", "approval")
         {
             _ = take("me")
+            guard !kinds.contains(.otherwise) else {
+                throw refusal(
+                    .tooBroad, at: start, "“else” can ask or deny, not allow",
+                    hints: ["Apply new files and edits without asking; ask for everything else."])
+            }
             return .apply(effect: .allow, kinds: kinds)
         }
         if take("only", "after", "asking") || take("after", "asking") {

@@ -66,9 +66,6 @@ extension SentenceParser {
                 if reach.plural { continue }
                 throw refusal(.notUnderstood, at: mark, "this says twice how far the name reaches")
             }
-            if found[position].path != nil {
-                throw refusal(.notUnderstood, at: mark, "a URL with a path has no subdomains")
-            }
             found[position].saidScope = reach.scope
         }
     }
@@ -344,6 +341,7 @@ extension SentenceParser {
     /// "on port 2222", "on tcp ports 80, 443 and 8000 to 8100".
     mutating func parsePorts() throws(Refusal) -> [PortSpan]? {
         let mark = index
+        if isWord("path", ahead: 1) || isWord("paths", ahead: 1) { return nil }
         _ = take("only")
         _ = takeAny(["on", "at", "through", "using", "to", "via"])
         var transport = Transport.any
