@@ -96,6 +96,9 @@ package enum Explain {
         if let key = items.first?.key { return keyCore(key, items) }
         let parts = grouped(items).map { part($0, closing: closing) }
         if rule.claims { return "The agent may only use " + parts.joined(separator: ", ") }
+        if !rule.claims, rule.effect != .allow, parts.count == 1, parts[0].hasPrefix("uploads") {
+            return (rule.effect == .deny ? "Never upload anything" : "Ask before uploading anything") + parts[0].dropFirst(7)
+        }
         let isPlain = parts.count == 1 && items.allSatisfy { $0.ports == .everything && $0.content == .all }
         switch rule.effect {
         case .allow: return "Allow " + parts.joined(separator: ", ")

@@ -19,7 +19,7 @@ extension Lexicon {
         ),
         ("use|using|uses|make use of|making use of|makes use of", .use),
         (
-            "access|accessing|accesses|get access to|getting access to|gets access to|have access to|having access to",
+            "access|accessing|accesses|access to|any access to|all access to|get access to|getting access to|gets access to|have access to|having access to",
             .access
         ),
         ("touch|touching|touches|go near|going near", .touch),
@@ -76,7 +76,7 @@ extension Lexicon {
     ])
 
     package enum Noun: Sendable, Hashable {
-        case connections, anyConnection, access, downloads, uploads, requests, changes, deletions, reads
+        case connections, anyConnection, downloads, uploads, requests, changes, deletions, reads
     }
 
     /// Activities said as nouns, before a preposition.
@@ -92,7 +92,6 @@ extension Lexicon {
                 + "any network connection|any network connections|all network traffic|all network connections",
             .anyConnection
         ),
-        ("access|any access|all access", .access),
         ("downloads|any downloads|all downloads|any download", .downloads),
         ("uploads|any uploads|all uploads|any upload", .uploads),
         ("requests|web requests|any requests|any request|all requests", .requests),

@@ -7,6 +7,7 @@ extension SentenceParser {
         if FileWords.looksLikePath(tokens[index]) { return true }
         if take("git", "hooks") || take("any", "git", "hooks") || take("the", "git", "hooks") { return true }
         if takeAny(FileWords.everything) != nil {
+            if current == "called" || current == "named" { return true }
             if FileWords.insideWords.contains(current), index + 1 < tokens.count { return startsFolder() }
             return false
         }
@@ -20,9 +21,10 @@ extension SentenceParser {
         for article in ["the", "my", "our", "any", "all", "every", "a", "an"] where take(article) { break }
         if FileWords.kinds.contains(current) {
             index += 1
-            return ["called", "named"].contains(current) || startsFolder()
+            return ["called", "named"].contains(current) || startsFolder() || index < tokens.count && tokens[index].text.contains(".")
         }
         // "the LICENSE file", ".env files".
+        if index < tokens.count, tokens[index].isWord, Lexicon.exceptions.vocabulary.contains(tokens[index].lower) { return false }
         if index + 1 < tokens.count, FileWords.kinds.contains(tokens[index + 1].lower), tokens[index].kind != .comma {
             return true
         }
@@ -187,7 +189,7 @@ extension SentenceParser {
                     .notUnderstood, at: mark + 1, "this is not the name of a folder",
                     hints: ["Let it change anything in ~/projects/widgets."])
             }
-            return (folder.map { FileTerm($0, spanning(start)) }, true)
+            return (folder.map { FileTerm($0, spanning(start)) }, folder.allSatisfy { $0.root != nil })
         }
         return ([FileTerm(.anything, spanning(start))], true)
     }
@@ -269,7 +271,9 @@ extension SentenceParser {
             if FileWords.kinds.contains(current) { index += 1 }
             return [place]
         }
-        if index + 1 < tokens.count, FileWords.folders.contains(tokens[index + 1].lower) {
+        if index + 1 < tokens.count, FileWords.folders.contains(tokens[index + 1].lower),
+            FileWords.canBeCalled(token, kind: tokens[index + 1].lower)
+        {
             let name = try pattern(token)
             index += 2
             return [FilePlace(name: name)]
@@ -316,6 +320,15 @@ extension SentenceParser {
         let hasKind = index + 1 < tokens.count && FileWords.kinds.contains(tokens[index + 1].lower)
         let isPlain = !FileWords.looksLikePath(token)
         if isPlain, !hasKind, article || !FileWords.isFileName(token.text) {
+            index = start
+            return nil
+        }
+        if isPlain, hasKind, !FileWords.canBeCalled(token, kind: tokens[index + 1].lower) {
+            if FileWords.isDescription(token.lower) || !Vocabulary.knows(token.lower) {
+                throw refusal(
+                    .ambiguous, "“\(token.text) \(tokens[index + 1].text)” can describe files or be their name",
+                    hints: ["Hide files called \(token.lower).", "Hide *.\(token.lower)."])
+            }
             index = start
             return nil
         }
@@ -425,6 +438,30 @@ enum FileWords {
     static let kinds: Set<String> = ["file", "files", "folder", "folders", "directory", "directories"]
     static let folders: Set<String> = ["folder", "folders", "directory", "directories"]
     static let unsafe: Set<Character> = ["$", "%", "`", "|", "<", ">", "{", "}", "\\", "[", "]", "!", "\"", "'", "(", ")", ";"]
+
+    /// Whether "the X file", "X files" or "the X folder" says what something is called. "log files" does not.
+    static func canBeCalled(_ token: Token, kind: String) -> Bool {
+        let text = token.text
+        if token.kind == .quoted || text.contains(".") { return true }
+        if structural.contains(token.lower) || isDescription(token.lower) { return false }
+        if folders.contains(kind) { return true }
+        guard kind == "file" else { return false }
+        return text.contains { $0.isUppercase || $0 == "_" || $0 == "-" || $0.isNumber }
+    }
+
+    static func isDescription(_ word: String) -> Bool { descriptions.contains(word) }
+
+    private static let structural: Set<String> = Lexicon.exceptions.vocabulary.union([
+        "and", "or", "the", "a", "an", "my", "our", "any", "all", "every", "in", "inside", "called", "named", "to", "of", "it",
+        "read", "change", "delete", "write", "edit", "touch", "hide", "never", "always", "may", "these", "those", "this", "that",
+        "no", "each", "both", "some", "most", "such",
+    ])
+    private static let descriptions: Set<String> = [
+        "new", "old", "other", "hidden", "secret", "big", "large", "small", "private", "public", "shared", "parent", "same",
+        "whole", "entire", "home", "root", "current", "working", "system", "temporary", "important", "sensitive",
+        "personal", "existing", "source", "text", "binary", "config", "configuration", "log", "executable", "empty",
+        "project", "granted", "opened", "outside", "unrelated", "generated", "local", "remote", "image", "video", "media",
+    ]
 
     /// Clear by its looks alone.
     static func looksLikePath(_ token: Token) -> Bool {

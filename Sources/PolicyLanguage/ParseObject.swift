@@ -239,15 +239,8 @@ extension SentenceParser {
     ) throws(Refusal) -> [Clause] {
         switch noun {
         case .connections, .requests, .anyConnection:
-            let preposition = take(Lexicon.prepositions) != nil
-            if preposition, let clause = try parseElse(effect, activities: [.connect], when: when) { return [clause] }
-            return try parseConnect(effect, claims: claims, content: .all, anyConnection: noun == .anyConnection, when: when)
-        case .access:
-            guard take("to") else {
-                missed("“to”")
-                throw notUnderstood()
-            }
-            return try parseByTarget(effect, claims: claims, verb: .access, when: when)
+            if let clause = try parseElse(effect, activities: [.connect], when: when) { return [clause] }
+            return try parseConnect(effect, claims: claims, content: .all, anyConnection: noun == .anyConnection, linked: true, when: when)
         case .downloads, .uploads:
             return try parseConnect(effect, claims: claims, content: noun == .uploads ? .uploads : .downloads, when: when)
         case .changes, .deletions, .reads:
@@ -283,7 +276,9 @@ extension SentenceParser {
                     .ambiguous, "say whether this may be read or changed",
                     hints: ["Let the agent read \(rest).", "Let the agent change \(rest)."])
             }
-            return try parseFiles([.all], effect, claims: claims, when: when)
+            // To touch a hook is to write, delete or rename it; reading one harms nobody.
+            let isHook = verb == .touch && (isWord("git") || isWord("git", ahead: 1))
+            return try parseFiles([isHook ? .change : .all], effect, claims: claims, when: when)
         }
         if index < tokens.count, tokens[index].isWord, FileWords.couldBeEither(tokens[index].text), !isHostArticle() {
             let text = tokens[index].text
@@ -299,17 +294,17 @@ extension SentenceParser {
     // MARK: Connections
 
     mutating func parseConnect(
-        _ effect: Effect, claims: Bool, content: Content, anyConnection: Bool = false, when: When
+        _ effect: Effect, claims: Bool, content: Content, anyConnection: Bool = false, linked: Bool = false, when: When
     ) throws(Refusal) -> [Clause] {
         let start = index
-        var parts = [try parsePart(content: content, anyConnection: anyConnection, isFirst: true)]
+        var parts = [try parsePart(content: content, anyConnection: anyConnection, linked: linked)]
         while !atEnd {
             let mark = index
             guard takeSeparator(), startsPart() else {
                 index = mark
                 break
             }
-            let part = try parsePart(content: .all, anyConnection: false, isFirst: false)
+            let part = try parsePart(content: .all, anyConnection: false, linked: false)
             guard !part.targets.isEmpty else {
                 index = mark
                 break
@@ -338,7 +333,7 @@ extension SentenceParser {
     }
 
     /// "https to a and b over tcp on port 8443".
-    mutating func parsePart(content: Content, anyConnection: Bool, isFirst: Bool) throws(Refusal) -> ConnectPart {
+    mutating func parsePart(content: Content, anyConnection: Bool, linked: Bool) throws(Refusal) -> ConnectPart {
         let start = index
         var part = ConnectPart(range: tokenRange(start))
         part.content = content
@@ -356,7 +351,7 @@ extension SentenceParser {
                 case .downloads: part.content = .downloads
                 case .uploads: part.content = .uploads
                 case .anyConnection: part.services = [.anyConnection]
-                case .connections, .requests, .access: break
+                case .connections, .requests: break
                 default: throw notUnderstood()
                 }
                 index += noun.count
@@ -368,7 +363,8 @@ extension SentenceParser {
             }
         }
         let mark = index
-        let preposition = take(Lexicon.prepositions) != nil
+        var preposition = false
+        if said || linked { preposition = try takePreposition(part.content) }
         if let place = peek(Lexicon.places), place.meaning == .elsewhere {
             throw refusal(
                 .unsupported, "“else” speaks of whole connections, without a service",
@@ -376,8 +372,6 @@ extension SentenceParser {
         }
         if !said || preposition || !startsCondition() {
             if !atEnd || !said {
-                index = preposition ? mark + 1 : mark
-                if preposition { index = afterPreposition(mark) }
                 if said, !preposition {
                     // "ssh github.com" without a preposition is not understood.
                     index = mark
@@ -394,10 +388,22 @@ extension SentenceParser {
         return part
     }
 
-    private mutating func afterPreposition(_ mark: Int) -> Int {
-        index = mark
-        _ = take(Lexicon.prepositions)
-        return index
+    /// Downloads come from a host and everything else goes to it; the other way round would be somebody reaching in.
+    private mutating func takePreposition(_ content: Content) throws(Refusal) -> Bool {
+        let mark = index
+        guard take(Lexicon.prepositions) != nil else { return false }
+        let word = tokens[mark].lower
+        if content == .downloads {
+            guard ["from", "at"].contains(word) else {
+                throw refusal(
+                    .ambiguous, at: mark, "downloads come “from” a host", hints: ["Allow downloads from example.com."])
+            }
+        } else if word == "from" {
+            throw refusal(
+                .ambiguous, at: mark, "this can mean connections into the guest; those out of it go “to” a host",
+                hints: ["Allow https to example.com.", "Allow downloads from example.com.", "Block example.com."])
+        }
+        return true
     }
 
     /// Whether what follows is a condition rather than a target: then the sentence does not say where.
@@ -459,6 +465,7 @@ extension SentenceParser {
         while !atEnd {
             let mark = index
             let comma = takeComma()
+            if isWord("but") || isWord("and"), isWord("only", ahead: 1) { index += 1 }
             if take("without", "asking") || take("without", "asking", "me") {
                 guard clause.effect == .allow else { throw refusal(.notUnderstood, at: mark, "this says two things") }
                 continue
@@ -508,7 +515,7 @@ extension SentenceParser {
             } else if let ports = try parsePorts() {
                 part.ports = ports
             } else if startsPart() {
-                part = try parsePart(content: .all, anyConnection: false, isFirst: false)
+                part = try parsePart(content: .all, anyConnection: false, linked: false)
             } else {
                 part.targets = try parseTargets()
                 try parseManner(&part)

@@ -20,7 +20,8 @@ enum Suggestions {
         // A comma or a space inside a name.
         if at < tokens.count, found.count < 3 {
             for position in max(0, at - 2)..<min(tokens.count, at + 3) where tokens[position].kind == .comma {
-                guard position > 0, position + 1 < tokens.count else { continue }
+                guard position > 0, position + 1 < tokens.count, !Vocabulary.knows(tokens[position + 1].lower) || tokens[position + 1].lower.count < 4
+                else { continue }
                 let name = tokens[position - 1].text + "." + tokens[position + 1].text
                 if (try? HostName.parse(name)) != nil {
                     var rest = tokens
@@ -31,17 +32,25 @@ enum Suggestions {
             }
         }
         if at < tokens.count, found.count < 3 {
-            add(joined(tokens, replacing: at, with: nil))
-            if at > 0 { add(joined(tokens[..<at])) }
+            if !narrows(tokens[at]) { add(joined(tokens, replacing: at, with: nil)) }
+            // What is cut off must not be what made the sentence narrow.
             var cut = at
-            while cut > 1, found.count < 3, at - cut < 6 {
-                cut -= 1
+            while cut > 1, found.count < 3, at - cut < 6, !tokens[cut...].contains(where: narrows) {
                 add(joined(tokens[..<cut]))
+                cut -= 1
             }
         }
         if found.isEmpty { found = fallback(tokens, groups) }
         return Array(found.prefix(3))
     }
+
+    /// Words after which a sentence says less than before.
+    private static func narrows(_ token: Token) -> Bool { narrowing.contains(token.lower) }
+    private static let narrowing: Set<String> = [
+        "only", "except", "but", "not", "never", "no", "until", "between", "unless", "most", "more", "than", "from", "before",
+        "after", "during", "while", "when", "if", "without", "excluding", "other", "apart", "read", "for", "on", "per", "limit",
+        "up", "don't", "cannot", "can't", "through", "till", "once", "twice", "first", "ask", "asking", "approval",
+    ]
 
     private static func joined(_ tokens: ArraySlice<Token>) -> String {
         var text = ""
@@ -73,7 +82,8 @@ enum Suggestions {
             if paths.count < 1, token.text.hasPrefix("~/") { paths.append(token.text) }
         }
         let words = Set(tokens.prefix(200).map(\.lower))
-        let closes = !words.isDisjoint(with: ["never", "no", "not", "block", "deny", "forbid", "don't", "cannot", "can't"])
+        let closes = !words.isDisjoint(with: ["never", "no", "not", "block", "deny", "forbid", "don't", "cannot", "can't",
+            "forbidden", "blocked", "denied", "off", "prohibited", "banned", "hide", "prevent", "stop"])
         let asks = !words.isDisjoint(with: ["ask", "check", "confirm", "permission", "approval"])
         var found: [String] = []
         for host in hosts {
