@@ -24,8 +24,11 @@ func program(_ name: String, _ dependencies: [Target.Dependency], linking: [Link
     .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict, linkerSettings: linking)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], path: String? = nil) -> Target {
-    .testTarget(name: name, dependencies: dependencies, path: path, swiftSettings: strict)
+/// `tables` are folders of data that tests read from the sources.
+func tests(
+    _ name: String, _ dependencies: [Target.Dependency], path: String? = nil, tables: [String] = []
+) -> Target {
+    .testTarget(name: name, dependencies: dependencies, path: path, exclude: tables, swiftSettings: strict)
 }
 
 func library(_ name: String, _ pkgConfig: String, _ package: String) -> Target {
@@ -89,8 +92,8 @@ var targets: [Target] = [
 
 targets += [
     tests("CoreTests", ["Core"]),
-    tests("PolicyCompilerTests", ["PolicyCompiler", "PolicyLanguage", "PolicyCommands"]),
-    tests("PolicyLanguageTests", ["PolicyLanguage"]),
+    tests("PolicyCommandsTests", ["PolicyCommands"]),
+    tests("PolicyCompilerTests", ["PolicyCompiler", "PolicyLanguage"], tables: ["Tables"]),
     tests("SystemTests", ["System"]),
 ]
 

@@ -520,7 +520,8 @@ struct Analysis {
                     } else {
                         report(
                             .contradiction, origin, "“\(text(rule.origin))” has to look into this host",
-                            [text(rule.origin) + ", except " + Explain.place(host.place, closing: false) + "."], related: [rule.origin])
+                            [text(rule.origin) + ", except " + Explain.place(host.place, closing: rule.effect == .allow) + ".",
+                                "Do not inspect bank.example."], related: [rule.origin])
                     }
                 }
             }

@@ -66,8 +66,24 @@ struct PolicyBuilder {
             analysis.run()
             faults += analysis.faults
         }
+        if suggesting { keepHintsThatCompile(defines: sentences.contains { $0.contains { $0.clauses.contains { $0.isDefinition } } }) }
         result.faults = faults.sorted { ($0.file, $0.range.lowerBound) < ($1.file, $1.range.lowerBound) }
         return result
+    }
+
+    /// A hint is a sentence that compiles; where names of groups are at play it need only be understood.
+    private mutating func keepHintsThatCompile(defines: Bool) {
+        for index in faults.indices.prefix(100) where faults[index].code != .tooLarge && faults[index].severity == .error {
+            var kept: [String] = []
+            for hint in faults[index].hints where !kept.contains(hint) {
+                let good = Compilation.compile([SourceText(name: "", hint)], suggesting: false).isGood
+                if good || defines && faults[index].code != .badText { kept.append(hint) }
+            }
+            if kept.isEmpty, !faults[index].hints.isEmpty || faults[index].code != .unlimited {
+                kept = ["Allow https to example.com.", "Block example.com.", "Ask me before connecting anywhere else."]
+            }
+            faults[index].hints = kept
+        }
     }
 
     private mutating func gather(_ parsed: ParsedPolicy, _ file: Int) {
@@ -253,4 +269,8 @@ struct PolicyBuilder {
         for limit in limits { seen[limit.json.written] = limit }
         return seen.sorted { $0.key < $1.key }.map(\.value)
     }
+}
+
+extension Clause {
+    fileprivate var isDefinition: Bool { if case .define = self { true } else { false } }
 }

@@ -4,7 +4,12 @@ extension SentenceParser {
         guard index < tokens.count else { return false }
         let mark = index
         defer { index = mark }
-        if FileWords.looksLikePath(tokens[index]) { return true }
+        if FileWords.looksLikePath(tokens[index]) {
+            // A pattern alone may be meant for hosts; only a verb of files makes it files.
+            let token = tokens[index]
+            let isPattern = token.isWord && !token.text.contains("/") && (token.text.contains("*") || token.text.contains("?"))
+            return !isPattern || verb != nil && !token.text.contains("?")
+        }
         if take("git", "hooks") || take("any", "git", "hooks") || take("the", "git", "hooks") { return true }
         if takeAny(FileWords.everything) != nil {
             if current == "called" || current == "named" { return true }

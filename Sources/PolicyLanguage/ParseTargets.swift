@@ -51,7 +51,8 @@ extension SentenceParser {
     private mutating func applyReach(to found: inout [TargetTerm], from unspoken: inout Int) throws(Refusal) {
         let mark = index
         _ = takeComma()
-        guard let reach = take(Lexicon.reaches) else {
+        guard let reach = take(Lexicon.reaches), !isWord("of") else {
+            // "a.example and subdomains of b.example" begins another item.
             index = mark
             return
         }

@@ -139,7 +139,7 @@ package struct Tokenizer {
                 index += 1
                 if !isEnd(index), ![",", ";", "."].contains(scalars[index]) {
                     let range = offsets[start]..<offsets[min(index + 1, scalars.count)]
-                    refuse(.badText, range, "a quoted text must stand alone", hint: "Put spaces around the quotes.")
+                    refuse(.badText, range, "a quoted text must stand alone", hint: "The agent may read \"~/my files\".")
                 }
                 add(.quoted, String(text), start..<index)
                 return
@@ -150,7 +150,7 @@ package struct Tokenizer {
         }
         refuse(
             .badText, offsets[start]..<offsets[index], "this quote is never closed",
-            hint: "Close the quote on the same line.")
+            hint: "The agent may read \"~/my files\".")
     }
 
     private mutating func readWord() {
@@ -221,7 +221,24 @@ package struct Tokenizer {
         let name = "U+" + String(repeating: "0", count: max(0, 4 - code.count)) + code
         refuse(
             .invisible, offsets[position]..<offsets[position + 1],
-            "the invisible character \(name) stands here", hint: "Delete the character between the letters around it.")
+            "the invisible character \(name) stands here", hint: cleaned(around: position))
+    }
+
+    /// The line without what cannot be seen.
+    private func cleaned(around position: Int) -> String {
+        var low = position
+        var high = position
+        while low > 0, scalars[low - 1] != "\n", position - low < 400 { low -= 1 }
+        while high < scalars.count, scalars[high] != "\n", high - position < 400 { high += 1 }
+        var text = String.UnicodeScalarView()
+        for scalar in scalars[low..<high] {
+            if !Self.isInvisible(scalar) {
+                text.append(scalar)
+            } else if scalar.properties.generalCategory == .spaceSeparator {
+                text.append(" ")
+            }
+        }
+        return String(text)
     }
 
     private mutating func refuse(_ code: Diagnostic.Code, _ range: Range<Int>, _ message: String, hint: String) {
