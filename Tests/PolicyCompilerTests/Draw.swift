@@ -86,11 +86,11 @@ enum Draw {
         var tries = 0
         while lines.count < sentences, tries < sentences * 20 {
             tries += 1
-            let effect = drawing.pick([Effect.allow, .allow, .allow, .ask, .ask, .deny])
+            let effect = drawing.pick([Effect.allow, .allow, .allow, .ask, .ask, .ask, .deny])
             let line = sentence(effect, &drawing)
             if compile([line]).isGood { lines.append(line) }
         }
-        if drawing.chance(40) { lines.append("Ask me before connecting anywhere else.") }
+        if drawing.chance(55) { lines.append("Ask me before connecting anywhere else.") }
         return lines
     }
 
