@@ -83,6 +83,7 @@ extension Lexicon {
     package static let nouns = PhraseTable<Noun>([
         (
             "connections|connection|a connection|outgoing connections|outbound connections|network access|visits|"
+                + "all network access|any network access|network connections|outgoing network traffic|"
                 + "new connections|outgoing traffic|outbound traffic|traffic|network traffic",
             .connections
         ),
@@ -116,7 +117,7 @@ extension Lexicon {
 
     package static let places = PhraseTable<PlaceWord>([
         (
-            "the internet|internet|the public internet|the whole internet|the open internet|the entire internet|"
+            "the internet|internet|internet access|all internet access|any internet access|the public internet|the whole internet|the open internet|the entire internet|"
                 + "anywhere on the internet|any host on the internet|any site on the internet|"
                 + "any website on the internet|any server on the internet|anything on the internet|"
                 + "everything on the internet|hosts on the internet|sites on the internet|servers on the internet",
@@ -158,7 +159,9 @@ extension Lexicon {
             "anywhere else|everywhere else|any other host|any other site|any other website|any other server|"
                 + "any other domain|other hosts|other sites|other websites|other servers|other domains|"
                 + "all other hosts|all other sites|all other websites|all other servers|all other domains|"
-                + "other places|any other place|all other places|every other host|every other site|"
+                + "other places|any other place|all other places|all other connections|any other connection|"
+                + "other connections|all other traffic|any other traffic|other traffic|every other connection|"
+                + "every other host|every other site|"
                 + "every other website|every other server|any other address|any other machine|anyone else",
             .elsewhere
         ),

@@ -10,6 +10,8 @@ package enum Lexicon {
         /// "ask for": before a noun, or after a semicolon.
         case askFor
         case onlyAllow, allowOnly
+        /// "grant access to"
+        case grant
         /// "it is fine to"
         case fine, notFine
         case hide
@@ -17,8 +19,9 @@ package enum Lexicon {
     }
 
     package static let openings = PhraseTable<Opening>([
-        ("allow|permit|let|authorize|authorise|i allow|i permit", .allow),
-        ("deny|block|forbid|ban|refuse|disallow|prohibit|reject|i forbid", .deny),
+        ("allow|permit|let|authorize|authorise|i allow|i permit|always allow|always permit", .allow),
+        ("grant|give", .grant),
+        ("deny|block|forbid|ban|refuse|disallow|prohibit|reject|i forbid|always block|always deny", .deny),
         ("prevent|stop|bar|keep", .prevent),
         ("never|do not|don't|dont|do never|never ever", .negation),
         ("no", .no),
@@ -175,6 +178,10 @@ package enum Lexicon {
                 + "require permission|must be approved|needs to be approved|need to be approved|must be approved by me|"
                 + "needs my ok|need my ok|requires confirmation|require confirmation|needs confirmation|need confirmation",
             PassiveVerb(.ask, "")
+        ),
+        (
+            "is read-only|are read-only|is read only|are read only|must stay read-only|stays read-only|must be read-only",
+            PassiveVerb(.allow, "read-only")
         ),
         ("may be read|can be read", PassiveVerb(.allow, "read")),
         (

@@ -15,6 +15,10 @@ extension SentenceParser {
             try takeOnly(effect, &claims)
             return try parseFiles(activities, effect, claims: claims, when: when)
         }
+        if let noun = peek(Lexicon.nouns), isWord("to", ahead: noun.count) || isWord("of", ahead: noun.count) {
+            index += noun.count
+            return try parseNoun(noun.meaning, effect, claims: claims, when: when)
+        }
         if let verb = take(Lexicon.verbs) { return try parseVerb(verb, effect, claims: claims, start: start, when: when) }
         index = start
         if let noun = take(Lexicon.nouns) { return try parseNoun(noun, effect, claims: claims, when: when) }
@@ -240,7 +244,11 @@ extension SentenceParser {
         switch noun {
         case .connections, .requests, .anyConnection:
             if let clause = try parseElse(effect, activities: [.connect], when: when) { return [clause] }
-            return try parseConnect(effect, claims: claims, content: .all, anyConnection: noun == .anyConnection, linked: true, when: when)
+            // "No connections.", "Block outgoing traffic.": what closes may leave out where.
+            let nowhere = effect != .allow && (atEnd || startsCondition())
+            return try parseConnect(
+                effect, claims: claims, content: .all, anyConnection: noun == .anyConnection || nowhere, linked: !nowhere,
+                when: when)
         case .downloads, .uploads:
             return try parseConnect(effect, claims: claims, content: noun == .uploads ? .uploads : .downloads, when: when)
         case .changes, .deletions, .reads:
@@ -346,6 +354,7 @@ extension SentenceParser {
             } else if let services = try parseServices() {
                 part.services = services
                 said = true
+                if isWord("port") || isWord("ports"), let ports = try parsePorts() { part.ports = ports }
             } else if let noun = peek(Lexicon.nouns) {
                 switch noun.meaning {
                 case .downloads: part.content = .downloads
@@ -359,12 +368,23 @@ extension SentenceParser {
             } else if isWord("port") || isWord("ports"), let ports = try parsePorts() {
                 part.ports = ports
                 said = true
-                _ = takeAny(["of", "on", "at"])
             }
         }
         let mark = index
         var preposition = false
-        if said || linked { preposition = try takePreposition(part.content) }
+        if !part.ports.isEmpty, takeAny(["of", "on", "at"]) != nil {
+            preposition = true
+        } else if said || linked {
+            preposition = try takePreposition(part.content)
+        }
+        if preposition, part.ports.isEmpty, isWord("port") || isWord("ports"), let ports = try parsePorts() {
+            part.ports = ports
+            guard takeAny(["of", "on", "at"]) != nil else {
+                missed("“on” and the host")
+                throw notUnderstood()
+            }
+        }
+        if said, !preposition, let place = peek(Lexicon.places), place.meaning == .anywhere { preposition = true }
         if let place = peek(Lexicon.places), place.meaning == .elsewhere {
             throw refusal(
                 .unsupported, "“else” speaks of whole connections, without a service",

@@ -439,7 +439,12 @@ extension SentenceParser {
     mutating func parseServices() throws(Refusal) -> [ServiceTerm]? {
         if isWord("git"), peek(Lexicon.services) == nil { try refuseKnownSingles(tokens[index]) }
         if isWord("icmp") || isWord("ping") { try refuseKnownSingles(tokens[index]) }
-        guard let first = take(Lexicon.services) else { return nil }
+        let start = index
+        _ = takeAny(["outgoing", "outbound", "any", "all", "new"])
+        guard let first = take(Lexicon.services) else {
+            index = start
+            return nil
+        }
         var found = [first]
         while !atEnd {
             let mark = index

@@ -188,6 +188,14 @@ package struct SentenceParser {
         case "read": return try parseFiles([.read], passive.effect, when: when)
         case "change": return try parseFiles([.change], passive.effect, when: when)
         case "delete": return try parseFiles([.delete], passive.effect, when: when)
+        case "read-only":
+            let start = index
+            let read = try parseFiles([.read], .allow, when: when)
+            let end = index
+            index = start
+            let kept = try parseFiles([.change], .deny, when: when)
+            guard index == end, read.count == 1 else { throw notUnderstood() }
+            return read + kept
         default: return try parseFiles([.all], passive.effect, when: when)
         }
     }
@@ -209,6 +217,13 @@ package struct SentenceParser {
         switch opening {
         case .allow:
             try skipSubject(["to"])
+            return try parseObject(.allow, claims: false, when: when)
+        case .grant:
+            try skipSubject([])
+            guard isWord("access") || isWord("access", ahead: 1) else {
+                missed("“access to”")
+                throw notUnderstood()
+            }
             return try parseObject(.allow, claims: false, when: when)
         case .onlyAllow:
             try skipSubject(["to"])
@@ -232,6 +247,9 @@ package struct SentenceParser {
             guard take(Lexicon.subjects) != nil else {
                 missed("“the agent from”")
                 throw notUnderstood()
+            }
+            if tokens[start].lower == "keep", take("out", "of") || take("away", "from") || take("off") {
+                return try parseByTarget(.deny, claims: false, verb: .access, when: when)
             }
             guard take("from") else {
                 missed("“from”")
@@ -299,7 +317,7 @@ package struct SentenceParser {
                 throw refusal(
                     .doubleNegation, at: index - found.count, "this can be meant as an allow or as a deny",
                     hints: ["Allow \(rest).", "Block \(rest).", "Ask before \(rest)."])
-            case .allow: break
+            case .allow, .grant: break
             }
         }
     }
