@@ -419,7 +419,9 @@ struct Analysis {
 
     /// Exceptions that took whole items away are no longer in the rule.
     private func taken(_ rule: SaidRule) -> [SaidItem] {
-        rule.whole.filter { whole in !rule.items.contains { $0.item == whole.item } }
+        if rule.items.count == rule.whole.count { return [] }
+        let kept = Set(rule.items.map(\.item))
+        return rule.whole.filter { !kept.contains($0.item) }
     }
 
     private mutating func givesBack(_ rule: SaidRule, _ other: SaidRule, _ item: SaidItem, _ exception: SaidItem) {

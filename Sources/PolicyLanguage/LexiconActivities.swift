@@ -38,8 +38,8 @@ extension Lexicon {
         ),
         (
             "make changes in|making changes in|save to|saving to|save files in|save files to|overwrite|overwriting|"
-                + "overwrites|read and write|read and change|reading and writing|read and edit|read and modify|"
-                + "read and write to|read or write|read or change|work on|work in|working in|create or change|"
+                + "overwrites|"
+                + "work on|work in|working in|create or change|"
                 + "create and change|create and edit|create or edit|edit and create|edit and rename|creating or editing|"
                 + "creating or changing|edit or rename|change or rename|changing or renaming|change or create|"
                 + "edit or create|edit or create|add to|adding to",
@@ -72,7 +72,13 @@ extension Lexicon {
                 + "create or delete|create, change and delete",
             [.change, .delete]
         ),
-        ("read and delete", [.read, .delete]),
+        ("read and delete|read or delete|reading or deleting", [.read, .delete]),
+        (
+            "read and write|read and change|reading and writing|read and edit|read and modify|read and write to|"
+                + "read or write|read or change|reading or changing|reading or writing|read or edit|read or modify|"
+                + "read or write to|reading and changing|read from or write to|read or touch|read and write in",
+            [.read, .change]
+        ),
     ])
 
     package enum Noun: Sendable, Hashable {

@@ -29,7 +29,7 @@ extension SentenceParser {
             return ["called", "named"].contains(current) || startsFolder() || index < tokens.count && tokens[index].text.contains(".")
         }
         // "the LICENSE file", ".env files".
-        if index < tokens.count, tokens[index].isWord, Lexicon.exceptions.vocabulary.contains(tokens[index].lower) { return false }
+        if index < tokens.count, tokens[index].isWord, FileWords.exceptions.contains(tokens[index].lower) { return false }
         if index + 1 < tokens.count, FileWords.kinds.contains(tokens[index + 1].lower), tokens[index].kind != .comma {
             return true
         }
@@ -439,6 +439,7 @@ extension SentenceParser {
 /// Words that tell files from hosts.
 enum FileWords {
     static let everything: [String] = ["anything", "everything", "files", "folders"]
+    static let exceptions: Set<String> = Lexicon.exceptions.vocabulary
     static let insideWords: [String] = ["in", "inside", "within", "under", "below", "beneath"]
     static let kinds: Set<String> = ["file", "files", "folder", "folders", "directory", "directories"]
     static let folders: Set<String> = ["folder", "folders", "directory", "directories"]

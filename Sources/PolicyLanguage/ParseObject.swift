@@ -156,6 +156,7 @@ extension SentenceParser {
             _ = takeAny(["to", "with"])
             try takeOnly(effect, &claims)
             if let clause = try parseElse(effect, activities: [.connect], when: when) { return [clause] }
+            readAnythingAsAnywhere()
             return try parseConnect(effect, claims: claims, content: .all, when: when)
         case .use:
             if let clause = try parseKey(effect, claims: claims, when: when) { return [clause] }
@@ -385,6 +386,7 @@ extension SentenceParser {
             }
         }
         if said, !preposition, let place = peek(Lexicon.places), place.meaning == .anywhere { preposition = true }
+        if preposition { readAnythingAsAnywhere() }
         if let place = peek(Lexicon.places), place.meaning == .elsewhere {
             throw refusal(
                 .unsupported, "“else” speaks of whole connections, without a service",
@@ -406,6 +408,12 @@ extension SentenceParser {
         try parseManner(&part)
         part.range = spanning(start)
         return part
+    }
+
+    /// What one connects to is a host: "anything" is then anywhere.
+    private mutating func readAnythingAsAnywhere() {
+        guard isWord("anything"), peek(Lexicon.places) == nil, peek(Lexicon.anythingElse) == nil, !startsFileTerm(verb: nil) else { return }
+        tokens[index] = Token(kind: .word, text: tokens[index].text, lower: "anywhere", range: tokens[index].range)
     }
 
     /// Downloads come from a host and everything else goes to it; the other way round would be somebody reaching in.

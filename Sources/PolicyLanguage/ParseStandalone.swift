@@ -68,6 +68,9 @@ extension SentenceParser {
 
     /// "Limit uploads to 200 MB per session."
     private mutating func parseLimitVerb(when: When) throws(Refusal) -> Clause {
+        if let word = takeAny(["memory", "ram", "disk"]), take("to"), let size = try parseSize(), size > 0 {
+            return .budget(Budget(word == "disk" ? .disk : .memory, size))
+        }
         guard let word = takeAny(["uploads", "downloads", "traffic", "requests", "connections"]) else {
             missed("“uploads”, “downloads”, “traffic”, “requests” or “connections”")
             throw notUnderstood()
@@ -123,7 +126,9 @@ extension SentenceParser {
     mutating func parseBudget(when: When) throws(Refusal) -> Clause? {
         let start = index
         var kinds: Set<Budget.Kind>
-        if take("stop", "after") || take("end", "after") || take("stop", "the", "session", "after") {
+        if take("stop", "after") || take("end", "after") || take("stop", "the", "session", "after")
+            || take("end", "the", "session", "after")
+        {
             kinds = [.time]
         } else if take("run", "for") || take("work", "for") || take("run") || take("work") {
             guard take(Lexicon.limitWords) != nil else {

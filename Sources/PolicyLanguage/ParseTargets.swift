@@ -161,7 +161,8 @@ extension SentenceParser {
     }
 
     private mutating func parseHostPort(_ text: String, _ token: Token) throws(Refusal) -> TargetTerm {
-        if let address = Address(plain: text) {
+        let isNumeric = text.utf8.first.map { (48...57).contains($0) || $0 == 91 } ?? false || text.contains(":")
+        if isNumeric, let address = Address(plain: text) {
             index += 1
             return TargetTerm(.addresses(AddressRange(address)), token.range)
         }
@@ -179,7 +180,7 @@ extension SentenceParser {
                 front = String(text[..<colon])
             }
         }
-        if let address = Address(plain: front) {
+        if isNumeric, let address = Address(plain: front) {
             index += 1
             var term = TargetTerm(.addresses(AddressRange(address)), token.range)
             term.port = port
@@ -216,6 +217,7 @@ extension SentenceParser {
     }
 
     private func refuseAddressSpelling(_ text: String) throws(Refusal) {
+        guard let first = text.utf8.first, (48...57).contains(first) || first == 91 || text.contains(":") else { return }
         let bare = text.hasSuffix("]") ? String(text.dropFirst().dropLast()) : text
         if let address = Address(anySpelling: text), text.contains(":") || text.filter({ $0 == "." }).count == 3 {
             let why = bare.contains("%") ? "an address with a zone" : "an unusual spelling of an address"

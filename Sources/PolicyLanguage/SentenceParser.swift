@@ -194,7 +194,11 @@ package struct SentenceParser {
             let end = index
             index = start
             let kept = try parseFiles([.change], .deny, when: when)
-            guard index == end, read.count == 1 else { throw notUnderstood() }
+            guard index == end, read.count == 1, case .access(let clause) = read[0], clause.when.isAlways else {
+                throw refusal(
+                    .ambiguous, at: start, "say in two sentences what the time belongs to",
+                    hints: ["The agent may read ~/reference but never change it."])
+            }
             return read + kept
         default: return try parseFiles([.all], passive.effect, when: when)
         }

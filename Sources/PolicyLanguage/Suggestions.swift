@@ -86,12 +86,41 @@ enum Suggestions {
             "forbidden", "blocked", "denied", "off", "prohibited", "banned", "hide", "prevent", "stop"])
         let asks = !words.isDisjoint(with: ["ask", "check", "confirm", "permission", "approval"])
         var found: [String] = []
+        let timed = !words.isDisjoint(with: [
+            "during", "between", "until", "after", "before", "week", "weekday", "night", "morning", "hours", "today", "tomorrow", "when",
+        ])
+        let limited = !words.isDisjoint(with: ["limit", "most", "per", "minute", "requests", "rate", "mb", "gb"])
         for host in hosts {
-            found.append(closes ? "Block \(host)." : asks ? "Ask before connecting to \(host)." : "Allow https to \(host).")
+            if closes {
+                found.append("Block \(host).")
+            } else if asks {
+                found.append("Ask before connecting to \(host).")
+            } else if timed {
+                found.append("On weekdays between 9:00 and 18:00, allow https to \(host).")
+            } else if limited {
+                found.append("Allow https to \(host), at most 60 requests per minute.")
+            } else {
+                found.append("Allow https to \(host).")
+            }
         }
         for path in paths {
             found.append(
                 closes ? "Never touch \(path)." : asks ? "Ask before changing \(path)." : "The agent may read \(path).")
+        }
+        if found.isEmpty, words.contains("guest") || words.contains("port") && !closes {
+            found = ["Show guest port 3000 as port 3000 here.", "Allow tcp to example.com on port 8443."]
+        }
+        if found.isEmpty, !words.isDisjoint(with: ["inspect", "inspection", "decrypt", "tls"]) {
+            found = ["Do not inspect bank.example."]
+        }
+        if found.isEmpty, !words.isDisjoint(with: ["program", "programs", "process", "processes", "run", "execute"]) {
+            found = ["Programs may not trace other programs.", "No raw sockets and no new user namespaces."]
+        }
+        if found.isEmpty, limited || !words.isDisjoint(with: ["spend", "memory", "budget", "dollars", "cost"]) {
+            found = ["At most 200 MB of uploads per session.", "Spend at most 5 dollars.", "Use at most 4 GB of memory."]
+        }
+        if found.isEmpty, words.contains("apply") {
+            found = ["Apply new files and edits without asking; ask for everything else."]
         }
         if found.isEmpty {
             let files = !words.isDisjoint(with: ["file", "files", "folder", "folders", "directory", "delete", "change", "read"])
