@@ -79,7 +79,8 @@ var targets: [Target] = [
     program(
         "cowork",
         [
-            "CommandLineKit", "PolicyCommands", "Links", "ImageStore", "GuestImage", "Varlink", "Wire", "System", "Core",
+            "CommandLineKit", "PolicyCommands", "Links", "ImageStore", "GuestImage", "Varlink", "Wire", "System",
+            "Core",
             "Contract",
         ]),
     program(

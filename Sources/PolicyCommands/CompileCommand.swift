@@ -16,14 +16,16 @@ extension PolicyCommand {
             }
             switch NameTable.parse(String(decoding: bytes, as: UTF8.self)) {
             case .success(let parsed): names = parsed
-            case .failure(let problem): return failure(1, "failed", "\(file): \(problem.message)", "each line: NAME ADDRESS", json: options.json)
+            case .failure(let problem):
+                return failure(
+                    1, "failed", "\(file): \(problem.message)", "each line: NAME ADDRESS", json: options.json)
             }
         }
         let policy = compilation.policy
         let present = PolicyClock.now()
         let moment = options.values["at"].flatMap(PolicyClock.parse) ?? present
         let instant = Instant(wall: moment.wall, elapsed: 0)
-        let ruling = Ruling([Layer(.user, policy)])
+        let ruling = Ruling([Layer(.user, BoundPolicy(policy, Registries.configured()).policy)])
         switch target {
         case "json": return Outcome(0, policy.json.written + "\n")
         case "nft": return Outcome(0, Netfilter.text(ruling, names: names, at: instant))
@@ -32,7 +34,9 @@ extension PolicyCommand {
         case "files": return Outcome(0, Tables.files(policy).written + "\n")
         case "seccomp": return Outcome(0, Tables.calls(policy))
         default:
-            return failure(2, "usage", "“\(target)” is no artefact", "nft, gateway, dns, files, seccomp or json", json: options.json)
+            return failure(
+                2, "usage", "“\(target)” is no artefact", "nft, gateway, dns, files, seccomp or json",
+                json: options.json)
         }
     }
 }

@@ -11,7 +11,9 @@ enum Layout {
         var next = 0
         var offset = 0
         // Lines are visited in order; a sentence is printed on the line where it begins.
-        for raw in String(decoding: source.bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false) {
+        for raw in String(decoding: source.bytes, as: UTF8.self).split(
+            separator: "\n", omittingEmptySubsequences: false)
+        {
             let end = offset + raw.utf8.count
             var printed: [String] = []
             while next < cut.count, cut[next].range.lowerBound >= offset, cut[next].range.lowerBound <= end {
@@ -48,7 +50,9 @@ enum Layout {
         for token in sentence.tokens {
             switch token.kind {
             case .comma: text += ","
-            case .quoted: text += (text.isEmpty ? "" : " ") + (token.text.contains("\"") ? "'\(token.text)'" : "\"\(token.text)\"")
+            case .quoted:
+                text +=
+                    (text.isEmpty ? "" : " ") + (token.text.contains("\"") ? "'\(token.text)'" : "\"\(token.text)\"")
             case .word: text += (text.isEmpty ? "" : " ") + token.text
             }
         }

@@ -42,7 +42,9 @@ enum PolicyClock {
             body = body.dropLast()
         } else if body.count > 6, let sign = body.dropFirst(10).lastIndex(where: { $0 == "+" || $0 == "-" }) {
             let parts = body[body.index(after: sign)...].split(separator: ":")
-            guard parts.count == 2, let hours = number(parts[0], 2), let minutes = number(parts[1], 2), hours < 15, minutes < 60 else {
+            guard parts.count == 2, let hours = number(parts[0], 2), let minutes = number(parts[1], 2), hours < 15,
+                minutes < 60
+            else {
                 return nil
             }
             offset = (hours * 3600 + minutes * 60) * (body[sign] == "-" ? -1 : 1)
@@ -50,14 +52,16 @@ enum PolicyClock {
         }
         let halves = body.split(separator: "T", omittingEmptySubsequences: false)
         let date = halves[0].split(separator: "-", omittingEmptySubsequences: false)
-        guard (1...2).contains(halves.count), date.count == 3, let year = number(date[0], 4), let month = number(date[1], 2),
+        guard (1...2).contains(halves.count), date.count == 3, let year = number(date[0], 4),
+            let month = number(date[1], 2),
             let day = number(date[2], 2), CivilTime.isDate(year: year, month: month, day: day)
         else { return nil }
         var minutes = CivilTime.days(year: year, month: month, day: day) * 1440
         var extra = 0
         if halves.count == 2 {
             let clock = halves[1].split(separator: ":", omittingEmptySubsequences: false)
-            guard (2...3).contains(clock.count), let hour = number(clock[0], nil), let minute = number(clock[1], 2), hour < 24, minute < 60
+            guard (2...3).contains(clock.count), let hour = number(clock[0], nil), let minute = number(clock[1], 2),
+                hour < 24, minute < 60
             else { return nil }
             minutes += hour * 60 + minute
             if clock.count == 3 {

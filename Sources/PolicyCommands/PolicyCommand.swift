@@ -23,6 +23,7 @@ package enum PolicyCommand {
                cowork policy fmt FILE…              one canonical layout, in place
                cowork policy diff A B               what B newly allows, asks and denies
                cowork policy compile FILE… --to nft|gateway|dns|files|seccomp|json [--names FILE]
+               cowork policy language               the reference of the language
         all take --json
 
         """
@@ -31,11 +32,13 @@ package enum PolicyCommand {
         var rest = arguments
         guard let name = rest.first else { return Outcome(2, "", usage) }
         rest.removeFirst()
+        if name == "language" { return Outcome(0, LanguageReference.text) }
         if ["--help", "-h", "help"].contains(name) || rest.contains("--help") { return Outcome(0, usage) }
         let options: Options
         switch Options.parse(rest) {
         case .success(let parsed): options = parsed
-        case .failure(let problem): return failure(2, "usage", problem.message, "see cowork policy --help", json: rest.contains("--json"))
+        case .failure(let problem):
+            return failure(2, "usage", problem.message, "see cowork policy --help", json: rest.contains("--json"))
         }
         switch name {
         case "check": return check(options)
@@ -83,7 +86,9 @@ package enum PolicyCommand {
                     return .failure(Problem(message: "no option “--\(name)”"))
                 }
                 if value == nil {
-                    guard index < arguments.count else { return .failure(Problem(message: "“--\(name)” needs a value")) }
+                    guard index < arguments.count else {
+                        return .failure(Problem(message: "“--\(name)” needs a value"))
+                    }
                     value = arguments[index]
                     index += 1
                 }
@@ -95,7 +100,8 @@ package enum PolicyCommand {
 
     static func failure(_ status: Int32, _ code: String, _ message: String, _ hint: String, json: Bool) -> Outcome {
         if json {
-            let error = JSONText.fields(("error", .fields(("code", .text(code)), ("message", .text(message)), ("hint", .text(hint)))))
+            let error = JSONText.fields(
+                ("error", .fields(("code", .text(code)), ("message", .text(message)), ("hint", .text(hint)))))
             return Outcome(status, "", error.written + "\n")
         }
         return Outcome(status, "", "cowork: \(message)\nhint: \(hint)\n")
@@ -105,7 +111,9 @@ package enum PolicyCommand {
 
     static func load(_ names: [String], json: Bool) -> Result<[SourceText], OutcomeError> {
         guard !names.isEmpty else {
-            return .failure(OutcomeError(failure(2, "usage", "no policy file was named", "name one, such as my.policy", json: json)))
+            return .failure(
+                OutcomeError(failure(2, "usage", "no policy file was named", "name one, such as my.policy", json: json))
+            )
         }
         var sources: [SourceText] = []
         for name in names {
@@ -130,7 +138,8 @@ package enum PolicyCommand {
         case .success(let sources):
             let compilation = Compilation.compile(sources, now: PolicyClock.now().wall)
             guard compilation.isGood else {
-                return .failure(OutcomeError(Outcome(1, json ? Report.json(compilation) : "", Report.text(compilation))))
+                return .failure(
+                    OutcomeError(Outcome(1, json ? Report.json(compilation) : "", Report.text(compilation))))
             }
             return .success(compilation)
         }
@@ -165,17 +174,23 @@ package enum PolicyCommand {
         case .failure(let error): return error.outcome
         case .success(let sources):
             let compilation = Compilation.compile(sources)
-            guard compilation.isGood else { return Outcome(1, options.json ? Report.json(compilation) : "", Report.text(compilation)) }
+            guard compilation.isGood else {
+                return Outcome(1, options.json ? Report.json(compilation) : "", Report.text(compilation))
+            }
             var changed: [String] = []
             for source in sources {
                 let text = Layout.formatted(source)
                 if Array(text.utf8) == source.bytes { continue }
                 if let problem = PolicyFile.write(source.name, Array(text.utf8)) {
-                    return failure(1, "failed", "\(source.name): \(problem)", "check that the file can be written", json: options.json)
+                    return failure(
+                        1, "failed", "\(source.name): \(problem)", "check that the file can be written",
+                        json: options.json)
                 }
                 changed.append(source.name)
             }
-            if options.json { return Outcome(0, JSONText.fields(("changed", .list(changed.map { .text($0) }))).written + "\n") }
+            if options.json {
+                return Outcome(0, JSONText.fields(("changed", .list(changed.map { .text($0) }))).written + "\n")
+            }
             return Outcome(0, changed.map { $0 + "\n" }.joined())
         }
     }
@@ -193,7 +208,10 @@ package enum PolicyCommand {
         }
         let lines = PolicyDiff.words(policies[0], policies[1])
         if options.json {
-            return Outcome(0, lines.map { JSONText.fields(("change", .text($0.kind)), ("text", .text($0.text))).written + "\n" }.joined())
+            return Outcome(
+                0,
+                lines.map { JSONText.fields(("change", .text($0.kind)), ("text", .text($0.text))).written + "\n" }
+                    .joined())
         }
         return Outcome(0, lines.isEmpty ? "no difference\n" : lines.map { "\($0.kind): \($0.text)\n" }.joined())
     }

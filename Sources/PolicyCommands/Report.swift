@@ -12,7 +12,8 @@ enum Report {
             let line = source.line(at: fault.range.lowerBound)
             if !line.text.isEmpty {
                 let shown = shorten(line.text, around: place.column - 1, source, fault)
-                text += "    \(shown.text)\n    \(String(repeating: " ", count: shown.column))"
+                text +=
+                    "    \(shown.text)\n    \(String(repeating: " ", count: shown.column))"
                     + String(repeating: "^", count: max(1, shown.length)) + "\n"
             }
             for related in fault.related {
@@ -33,7 +34,8 @@ enum Report {
         let letters = Array(escaped(line))
         let from = column > 100 ? column - 60 : 0
         let cut = letters.dropFirst(from).prefix(120)
-        let length = min(source.scalars(in: fault.range.clamped(to: 0..<source.bytes.count)), max(1, cut.count - (column - from)))
+        let length = min(
+            source.scalars(in: fault.range.clamped(to: 0..<source.bytes.count)), max(1, cut.count - (column - from)))
         return (String(cut), column - from, length)
     }
 
@@ -56,14 +58,18 @@ enum Report {
             let place = source.position(of: fault.range.lowerBound)
             let related = fault.related.map { related -> JSONText in
                 let other = compilation.sources[related.file]
-                return .fields(("file", .text(other.name)), ("line", .number(other.position(of: related.range.lowerBound).line)))
+                return .fields(
+                    ("file", .text(other.name)), ("line", .number(other.position(of: related.range.lowerBound).line)))
             }
-            text += JSONText.fields(
-                ("severity", .text(fault.severity.rawValue)), ("code", .text(fault.code.rawValue)), ("file", .text(source.name)),
-                ("line", .number(place.line)), ("column", .number(place.column)),
-                ("length", .number(max(1, source.scalars(in: fault.range.clamped(to: 0..<source.bytes.count))))),
-                ("message", .text(fault.message)), ("hints", .list(fault.hints.map { .text($0) })), ("related", .list(related))
-            ).written + "\n"
+            text +=
+                JSONText.fields(
+                    ("severity", .text(fault.severity.rawValue)), ("code", .text(fault.code.rawValue)),
+                    ("file", .text(source.name)),
+                    ("line", .number(place.line)), ("column", .number(place.column)),
+                    ("length", .number(max(1, source.scalars(in: fault.range.clamped(to: 0..<source.bytes.count))))),
+                    ("message", .text(fault.message)), ("hints", .list(fault.hints.map { .text($0) })),
+                    ("related", .list(related))
+                ).written + "\n"
         }
         return text
     }

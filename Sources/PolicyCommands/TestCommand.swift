@@ -18,20 +18,23 @@ extension PolicyCommand {
             }
             let beside = (name.hasSuffix(".policy") ? String(name.dropLast(7)) : name) + ".test"
             guard case .success(let bytes) = PolicyFile.read(beside) else {
-                return failure(4, "not-found", "\(beside) cannot be read", "write lines such as: https://example.com/ -> allow", json: options.json)
+                return failure(
+                    4, "not-found", "\(beside) cannot be read", "write lines such as: https://example.com/ -> allow",
+                    json: options.json)
             }
-            let ruling = Ruling([Layer(.user, compilation.policy)])
+            let bound = BoundPolicy(compilation.policy, Registries.configured())
             let text = String(decoding: bytes, as: UTF8.self)
             for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
                 let words = line.split(whereSeparator: \.isWhitespace).map(String.init)
                 guard let first = words.first, !first.hasPrefix("#") else { continue }
-                let problem = judge(words, compilation, ruling)
+                let problem = judge(words, compilation, bound)
                 if problem == nil { passed += 1 } else { failed += 1 }
                 if options.json {
-                    output += JSONText.fields(
-                        ("file", .text(beside)), ("line", .number(index + 1)), ("passed", .truth(problem == nil)),
-                        ("problem", problem.map { .text($0) })
-                    ).written + "\n"
+                    output +=
+                        JSONText.fields(
+                            ("file", .text(beside)), ("line", .number(index + 1)), ("passed", .truth(problem == nil)),
+                            ("problem", problem.map { .text($0) })
+                        ).written + "\n"
                 } else if let problem {
                     output += "\(beside):\(index + 1): \(problem)\n"
                 }
@@ -41,7 +44,7 @@ extension PolicyCommand {
         return Outcome(failed == 0 ? 0 : 1, output)
     }
 
-    private static func judge(_ words: [String], _ compilation: Compilation, _ ruling: Ruling) -> String? {
+    private static func judge(_ words: [String], _ compilation: Compilation, _ bound: BoundPolicy) -> String? {
         guard words.count >= 3, let wanted = words.last, words[words.count - 2] == "->",
             let effect = Effect.allCases.first(where: { $0.word == wanted })
         else { return "not “REQUEST -> allow|ask|deny”" }
@@ -58,10 +61,11 @@ extension PolicyCommand {
             }
             index += 2
         }
-        switch answer(question, compilation, ruling) {
+        switch answer(question, compilation, bound) {
         case .failure(let problem): return problem.message
         case .success(let answer):
-            return answer.effect == effect ? nil : "\(words[0]): \(answer.effect.word), not \(wanted) (\(answer.because))"
+            return answer.effect == effect
+                ? nil : "\(words[0]): \(answer.effect.word), not \(wanted) (\(answer.because))"
         }
     }
 }

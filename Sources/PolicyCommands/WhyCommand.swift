@@ -23,13 +23,17 @@ extension PolicyCommand {
 
     static func why(_ options: Options) -> Outcome {
         guard options.operands.count == 1, let request = options.operands.first else {
-            return failure(2, "usage", "why takes one request", "cowork policy why https://example.com/ --policy FILE", json: options.json)
+            return failure(
+                2, "usage", "why takes one request", "cowork policy why https://example.com/ --policy FILE",
+                json: options.json)
         }
         var names = options.policies
         if names.isEmpty {
             names = ShippedPolicies.user()
             if names.isEmpty {
-                return failure(2, "usage", "no policy was named and none is installed", "name one with --policy FILE", json: options.json)
+                return failure(
+                    2, "usage", "no policy was named and none is installed", "name one with --policy FILE",
+                    json: options.json)
             }
         }
         let compilation: Compilation
@@ -38,29 +42,39 @@ extension PolicyCommand {
         case .success(let good): compilation = good
         }
         let question = Question(
-            request: request, method: options.values["method"], at: options.values["at"], since: options.values["since"],
+            request: request, method: options.values["method"], at: options.values["at"],
+            since: options.values["since"],
             resolvesTo: options.values["resolves-to"])
-        switch answer(question, compilation, Ruling([Layer(.user, compilation.policy)])) {
-        case .failure(let problem): return failure(2, "usage", problem.message, "see cowork policy --help", json: options.json)
+        switch answer(question, compilation, BoundPolicy(compilation.policy, Registries.configured())) {
+        case .failure(let problem):
+            return failure(2, "usage", problem.message, "see cowork policy --help", json: options.json)
         case .success(let answer): return Outcome(0, options.json ? json(answer) : words(answer))
         }
     }
 
-    static func answer(_ question: Question, _ compilation: Compilation, _ ruling: Ruling) -> Result<Answer, Problem> {
+    static func answer(_ question: Question, _ compilation: Compilation, _ bound: BoundPolicy) -> Result<
+        Answer, Problem
+    > {
         let present = PolicyClock.now()
         var moment = present
         if let text = question.at {
-            guard let parsed = PolicyClock.parse(text) else { return .failure(Problem(message: "“\(text)” is not a time such as 2026-11-24T09:00")) }
+            guard let parsed = PolicyClock.parse(text) else {
+                return .failure(Problem(message: "“\(text)” is not a time such as 2026-11-24T09:00"))
+            }
             moment = parsed
         }
         var since = present
         if let text = question.since {
-            guard let parsed = PolicyClock.parse(text) else { return .failure(Problem(message: "“\(text)” is not a time such as 2026-11-24T09:00")) }
+            guard let parsed = PolicyClock.parse(text) else {
+                return .failure(Problem(message: "“\(text)” is not a time such as 2026-11-24T09:00"))
+            }
             since = parsed
         }
         var resolved: Address?
         if let text = question.resolvesTo {
-            guard let address = Address(anySpelling: text) else { return .failure(Problem(message: "“\(text)” is not an address")) }
+            guard let address = Address(anySpelling: text) else {
+                return .failure(Problem(message: "“\(text)” is not an address"))
+            }
             resolved = address
         }
         let home = PolicyClock.environment("HOME").map { $0.split(separator: "/").map(String.init) }
@@ -71,11 +85,25 @@ extension PolicyCommand {
         case .denied(let why): return .success(Answer(effect: .deny, because: why))
         case .request(let parsed): request = parsed
         }
-        let decision = ruling.decide(request, at: Instant(wall: moment.wall, elapsed: moment.seconds - since.seconds))
+        let ruling = Ruling([Layer(.user, bound.policy)])
+        var decision = ruling.decide(request, at: Instant(wall: moment.wall, elapsed: moment.seconds - since.seconds))
+        if decision.reason == .rule || decision.reason == .claim, isAboutRules(request) {
+            decision.rule = decision.rule.map { bound.sources[$0] }
+        }
         return .success(describe(decision, request, compilation, ruling))
     }
 
-    private static func describe(_ decision: Decision, _ request: Request, _ compilation: Compilation, _ ruling: Ruling) -> Answer {
+    /// Whether a decision's rule is one of the policy's rules rather than of its other lists.
+    private static func isAboutRules(_ request: Request) -> Bool {
+        switch request {
+        case .ingress, .call: false
+        default: true
+        }
+    }
+
+    private static func describe(_ decision: Decision, _ request: Request, _ compilation: Compilation, _ ruling: Ruling)
+        -> Answer
+    {
         var answer = Answer(effect: decision.effect, because: "")
         var origin: Origin?
         switch decision.reason {
@@ -84,7 +112,9 @@ extension PolicyCommand {
             answer.layer = Layer.Kind.floor.rawValue
         case .lookAlike(let why): answer.because = why
         case .silence:
-            answer.because = decision.effect == .allow ? "nothing limits it" : "no sentence mentions it, and what nothing mentions is denied"
+            answer.because =
+                decision.effect == .allow
+                ? "nothing limits it" : "no sentence mentions it, and what nothing mentions is denied"
         case .rule, .claim:
             switch request {
             case .ingress: origin = decision.rule.map { compilation.ingressOrigins[$0] }
@@ -129,8 +159,12 @@ extension PolicyCommand {
 /// The sentence that would change an answer.
 enum Proposal {
     static func sentence(for request: Request, _ decision: Decision) -> String? {
-        if case .floor = decision.reason, case .connect(let connection) = request, case .address(let address) = connection.host,
-            AddressBlocks.kind(of: address) != .local { return nil }
+        if case .floor = decision.reason, case .connect(let connection) = request,
+            case .address(let address) = connection.host,
+            AddressBlocks.kind(of: address) != .local
+        {
+            return nil
+        }
         let opens = decision.effect == .deny
         switch request {
         case .connect(let connection):
@@ -147,7 +181,9 @@ enum Proposal {
         case .ingress(let port): return opens ? "Show guest port \(port) as port \(port) here." : nil
         case .file(let activity, let path):
             guard let spelling = path.spellings.first else { return nil }
-            let text = (spelling.root == .home ? "~/" : spelling.root == .absolute ? "/" : "./") + spelling.components.joined(separator: "/")
+            let text =
+                (spelling.root == .home ? "~/" : spelling.root == .absolute ? "/" : "./")
+                + spelling.components.joined(separator: "/")
             let verb = activity == .read ? "read" : activity == .change ? "change" : "delete"
             if decision.effect == .deny, decision.reason == .rule { return "change or remove the sentence above" }
             return opens ? "Let the agent \(verb) \(text)." : "Never \(verb) \(text)."

@@ -69,11 +69,14 @@ struct Analysis {
         checkClaims()
         checkClosed()
         checkMeeting()
-        if Facts.dangerous(compiled.policy), let rule = said.first(where: { rule in
-            rule.items.contains { if case .connect(let item) = $0.item { item.place == .internet } else { false } }
-        }) {
+        if Facts.dangerous(compiled.policy),
+            let rule = said.first(where: { rule in
+                rule.items.contains { if case .connect(let item) = $0.item { item.place == .internet } else { false } }
+            })
+        {
             report(
-                .dangerous, rule.origin, "files, code and an open internet together are how data leaves", [], related: [],
+                .dangerous, rule.origin, "files, code and an open internet together are how data leaves", [],
+                related: [],
                 severity: .warning)
         }
     }
@@ -95,7 +98,9 @@ struct Analysis {
     }
 
     private func text(_ origin: Origin) -> String {
-        guard sentences.indices.contains(origin.file), sentences[origin.file].indices.contains(origin.sentence) else { return "" }
+        guard sentences.indices.contains(origin.file), sentences[origin.file].indices.contains(origin.sentence) else {
+            return ""
+        }
         return sentences[origin.file][origin.sentence].text
     }
 
@@ -119,7 +124,8 @@ struct Analysis {
         for (other, origin) in others {
             if let first = seen[other] {
                 report(
-                    .repetition, origin, "this is said twice", ["Ask me before connecting anywhere else."], related: [first],
+                    .repetition, origin, "this is said twice", ["Ask me before connecting anywhere else."],
+                    related: [first],
                     severity: first.file == origin.file ? .error : .warning)
             }
             seen[other] = origin
@@ -148,7 +154,9 @@ struct Analysis {
         case .addresses(let range):
             for length in lengths where (length >= 256) == range.first.isV6 {
                 let prefix = Int(length & 255)
-                guard prefix < Int(range.prefix), let outer = AddressRange.trimmed(range.first, prefix: prefix) else { continue }
+                guard prefix < Int(range.prefix), let outer = AddressRange.trimmed(range.first, prefix: prefix) else {
+                    continue
+                }
                 found += byRange[outer] ?? []
             }
             var low = 0
@@ -203,17 +211,22 @@ struct Analysis {
             var next: [Box] = []
             for box in residual {
                 var rest = [box]
-                for cut in Box.of(deny, said[position].when, closing: true) { rest = rest.flatMap { $0.subtracting(cut) } }
+                for cut in Box.of(deny, said[position].when, closing: true) {
+                    rest = rest.flatMap { $0.subtracting(cut) }
+                }
                 next += rest
             }
-            if next.count != residual.count || zip(next, residual).contains(where: { $0.low != $1.low || $0.high != $1.high || $0.bits != $1.bits }) {
+            if next.count != residual.count
+                || zip(next, residual).contains(where: { $0.low != $1.low || $0.high != $1.high || $0.bits != $1.bits })
+            {
                 used.append(said[position].origin)
             }
             residual = next
             if residual.isEmpty { break }
             if residual.count > 256 {
                 report(
-                    .unlimited, rule.origin, "whether this ever takes effect was not found out: too many denies meet it", [],
+                    .unlimited, rule.origin,
+                    "whether this ever takes effect was not found out: too many denies meet it", [],
                     related: [], severity: .note)
                 return
             }
@@ -245,7 +258,10 @@ struct Analysis {
     }
 
     private func compiledRule(_ origin: Origin) -> Rule? {
-        guard let index = compiled.origins.firstIndex(where: { $0.contains { $0.file == origin.file && $0.range == origin.range } })
+        guard
+            let index = compiled.origins.firstIndex(where: {
+                $0.contains { $0.file == origin.file && $0.range == origin.range }
+            })
         else { return nil }
         return compiled.policy.rules[index]
     }
@@ -264,7 +280,10 @@ struct Analysis {
             else { continue }
             report(
                 .contradiction, rule.origin, "this allows what “\(text(asking.origin))” asks about",
-                [Explain.sentence(Rule(.allow, [item.item], when: rule.when)), Explain.sentence(Rule(.ask, [other.item.item], when: asking.when))],
+                [
+                    Explain.sentence(Rule(.allow, [item.item], when: rule.when)),
+                    Explain.sentence(Rule(.ask, [other.item.item], when: asking.when)),
+                ],
                 related: [asking.origin])
         }
     }
@@ -294,12 +313,15 @@ struct Analysis {
         let rule = said[index]
         guard rule.limits.isEmpty, !rule.claims, connect.key == nil else { return }
         let asks = near.contains { other in
-            guard said[other.rule].effect == .ask, rule.effect == .allow, case .connect(let ask) = other.item.item else { return false }
+            guard said[other.rule].effect == .ask, rule.effect == .allow, case .connect(let ask) = other.item.item
+            else { return false }
             return ask.meets(connect)
         }
         guard !asks else { return }
-        for other in near where other.rule != index && said[other.rule].effect == rule.effect && !said[other.rule].isKey {
-            guard case .connect(let wider) = other.item.item, wider != connect || said[other.rule].when != rule.when else { continue }
+        for other in near where other.rule != index && said[other.rule].effect == rule.effect && !said[other.rule].isKey
+        {
+            guard case .connect(let wider) = other.item.item, wider != connect || said[other.rule].when != rule.when
+            else { continue }
             let outer = said[other.rule]
             let closing = rule.effect != .allow
             guard wider.contains(connect, closing: closing, otherCloses: closing), outer.when.contains(rule.when),
@@ -318,7 +340,8 @@ struct Analysis {
     private mutating func checkServices(_ connect: ConnectItem, _ item: SaidItem, _ index: Int, _ near: [Located]) {
         guard let service = item.service, said[index].effect == .allow else { return }
         for other in near where said[other.rule].effect == .deny && other.item.service == service {
-            guard case .connect(let deny) = other.item.item, deny.place.meets(connect.place), deny.ports != connect.ports,
+            guard case .connect(let deny) = other.item.item, deny.place.meets(connect.place),
+                deny.ports != connect.ports,
                 said[other.rule].when.meets(said[index].when),
                 !said[other.rule].exceptions.contains(where: { exception in
                     guard case .connect(let taken) = exception.item else { return false }
@@ -326,7 +349,8 @@ struct Analysis {
                 })
             else { continue }
             report(
-                .contradiction, said[index].origin, "“\(text(said[other.rule].origin))” forbids \(service) to this host",
+                .contradiction, said[index].origin,
+                "“\(text(said[other.rule].origin))” forbids \(service) to this host",
                 ["Allow tcp to \(Explain.place(connect.place, closing: false)) on port \(connect.ports.low)."],
                 related: [said[other.rule].origin])
         }
@@ -336,13 +360,17 @@ struct Analysis {
     private mutating func checkNarrowing(_ connect: ConnectItem, _ item: SaidItem, _ index: Int, _ near: [Located]) {
         guard said[index].narrows, said[index].effect == .allow else { return }
         for other in near where other.rule != index && said[other.rule].effect == .allow && !said[other.rule].isKey {
-            guard case .connect(let wider) = other.item.item, wider.place.contains(connect.place), wider.ports.meets(connect.ports),
-                !connect.contains(wider, closing: false, otherCloses: false) || !said[index].when.contains(said[other.rule].when)
+            guard case .connect(let wider) = other.item.item, wider.place.contains(connect.place),
+                wider.ports.meets(connect.ports),
+                !connect.contains(wider, closing: false, otherCloses: false)
+                    || !said[index].when.contains(said[other.rule].when)
             else { continue }
             guard wider.contains(connect, closing: false, otherCloses: false) else { continue }
             report(
-                .contradiction, said[index].origin, "“\(text(said[other.rule].origin))” allows what “only” leaves out here",
-                [Explain.sentence(Rule(.allow, [item.item], when: said[index].when))], related: [said[other.rule].origin])
+                .contradiction, said[index].origin,
+                "“\(text(said[other.rule].origin))” allows what “only” leaves out here",
+                [Explain.sentence(Rule(.allow, [item.item], when: said[index].when))],
+                related: [said[other.rule].origin])
         }
     }
 
@@ -359,14 +387,19 @@ struct Analysis {
             for theirs in other.items {
                 guard case .file(let wider) = theirs.item, wider.place.contains(file.place) else { continue }
                 let theirCovers = wider.activity.covers(other.effect)
-                if other.effect == .deny, other.when.contains(rule.when), Self.own(file.activity, rule.effect).isSubset(of: theirCovers),
+                if other.effect == .deny, other.when.contains(rule.when),
+                    Self.own(file.activity, rule.effect).isSubset(of: theirCovers),
                     !other.exceptions.contains(where: { Lowering.meets($0.item, item.item) })
                 {
                     report(
                         .dead, rule.origin, "this never takes effect: “\(text(other.origin))” denies it",
-                        [String(Explain.sentence(Rule(.deny, [theirs.item], when: other.when)).dropLast()) + ", except "
-                            + Explain.shown(item.item, closing: false) + "."], related: [other.origin])
-                } else if rule.effect == .allow, other.effect == .ask, wider.place == file.place, rule.when == other.when,
+                        [
+                            String(Explain.sentence(Rule(.deny, [theirs.item], when: other.when)).dropLast())
+                                + ", except "
+                                + Explain.shown(item.item, closing: false) + "."
+                        ], related: [other.origin])
+                } else if rule.effect == .allow, other.effect == .ask, wider.place == file.place,
+                    rule.when == other.when,
                     !covers.isDisjoint(with: theirCovers), other.exceptions.isEmpty, rule.exceptions.isEmpty
                 {
                     report(
@@ -379,7 +412,8 @@ struct Analysis {
                     })
                 {
                     report(
-                        .redundant, rule.origin, "“\(text(other.origin))” says this already", [], related: [other.origin],
+                        .redundant, rule.origin, "“\(text(other.origin))” says this already", [],
+                        related: [other.origin],
                         severity: .warning)
                 }
             }
@@ -438,7 +472,10 @@ struct Analysis {
         guard inside, !adds else { return }
         report(
             .contradiction, other.origin, "this gives back what “\(text(rule.origin))” takes away",
-            [Explain.sentence(Rule(.allow, rule.whole.map(\.item), when: rule.when)).split(separator: "\n").first.map(String.init) ?? Self.example],
+            [
+                Explain.sentence(Rule(.allow, rule.whole.map(\.item), when: rule.when)).split(separator: "\n").first
+                    .map(String.init) ?? Self.example
+            ],
             related: [rule.origin])
     }
 
@@ -473,7 +510,10 @@ struct Analysis {
                     guard !rule.items.contains(where: { Self.names($0.item, item.item) }) else { continue }
                     report(
                         .contradiction, other.origin, "“\(text(rule.origin))” leaves nothing else to allow or ask",
-                        [Explain.sentence(Rule(.allow, rule.items.map(\.item) + [item.item], when: rule.when, claims: true))],
+                        [
+                            Explain.sentence(
+                                Rule(.allow, rule.items.map(\.item) + [item.item], when: rule.when, claims: true))
+                        ],
                         related: [rule.origin])
                 }
             }
@@ -484,14 +524,18 @@ struct Analysis {
         switch item {
         case .connect: claimed.contains(.connect)
         case .file(let file):
-            !claimed.isDisjoint(with: effect == .allow && file.activity == .change && !claimed.contains(.read) ? [.change] : file.activity.covers(effect))
+            !claimed.isDisjoint(
+                with: effect == .allow && file.activity == .change && !claimed.contains(.read)
+                    ? [.change] : file.activity.covers(effect))
         }
     }
 
     private static func names(_ claim: Item, _ other: Item) -> Bool {
         switch (claim, other) {
         case (.connect(let own), .connect(let theirs)):
-            if case .name(let left, _) = own.place, case .name(let right, .wide) = theirs.place, left == right { return true }
+            if case .name(let left, _) = own.place, case .name(let right, .wide) = theirs.place, left == right {
+                return true
+            }
             return own.place.contains(theirs.place)
         case (.file(let own), .file(let theirs)):
             return own.place.contains(theirs.place) || !theirs.place.opensFolder && theirs.place.root == nil
@@ -505,25 +549,34 @@ struct Analysis {
         for (host, origin) in closed {
             for rule in said {
                 for item in rule.items {
-                    guard case .connect(let connect) = item.item, connect.inspects || rule.limits.contains(where: { $0.measure == .requests }),
+                    guard case .connect(let connect) = item.item,
+                        connect.inspects || rule.limits.contains(where: { $0.measure == .requests }),
                         connect.place.meets(host.place)
                     else { continue }
-                    if host.exceptions.contains(where: { Lowering.contains($0, item.item, exceptionCloses: false) }) { continue }
+                    if host.exceptions.contains(where: { Lowering.contains($0, item.item, exceptionCloses: false) }) {
+                        continue
+                    }
                     if rule.exceptions.contains(where: { exception in
                         guard case .connect(let taken) = exception.item else { return false }
                         return taken.place.contains(host.place)
-                    }) { continue }
+                    }) {
+                        continue
+                    }
                     let whole = host.place.contains(connect.place)
                     if rule.effect == .allow, !rule.isKey, !whole {
                         report(
-                            .leftOut, origin, "“\(text(rule.origin))” cannot look into this host, so it is denied there",
+                            .leftOut, origin,
+                            "“\(text(rule.origin))” cannot look into this host, so it is denied there",
                             ["Allow https to \(Explain.place(host.place, closing: false))."], related: [rule.origin],
                             severity: .warning)
                     } else {
                         report(
                             .contradiction, origin, "“\(text(rule.origin))” has to look into this host",
-                            [text(rule.origin) + ", except " + Explain.place(host.place, closing: rule.effect == .allow) + ".",
-                                "Do not inspect bank.example."], related: [rule.origin])
+                            [
+                                text(rule.origin) + ", except "
+                                    + Explain.place(host.place, closing: rule.effect == .allow) + ".",
+                                "Do not inspect bank.example.",
+                            ], related: [rule.origin])
                     }
                 }
             }
@@ -550,7 +603,8 @@ struct Analysis {
             }
             if count > 64, let origin = compiled.origins[entry.rule].first {
                 report(
-                    .unlimited, origin, "more than 64 allows and asks meet at one request", ["Allow https to the internet."],
+                    .unlimited, origin, "more than 64 allows and asks meet at one request",
+                    ["Allow https to the internet."],
                     related: [])
                 return
             }

@@ -33,7 +33,9 @@ package enum CallList {
     package static func calls(for activity: ProgramActivity) -> [DeniedCall] {
         switch activity {
         case .trace:
-            return ["ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "pidfd_getfd", "perf_event_open"].map { DeniedCall($0) }
+            return ["ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "pidfd_getfd", "perf_event_open"].map {
+                DeniedCall($0)
+            }
         case .rawSockets:
             return [
                 DeniedCall("socket", .init(argument: 0, mask: .max, value: 17, words: "the family is AF_PACKET")),
@@ -41,15 +43,19 @@ package enum CallList {
                 DeniedCall("socket", .init(argument: 1, mask: 0xF, value: 10, words: "the type is SOCK_PACKET")),
             ]
         case .userNamespaces:
-            let flag = DeniedCall.Condition(argument: 0, mask: 0x1000_0000, value: 0x1000_0000, words: "CLONE_NEWUSER is set")
+            let flag = DeniedCall.Condition(
+                argument: 0, mask: 0x1000_0000, value: 0x1000_0000, words: "CLONE_NEWUSER is set")
             return [
                 DeniedCall("unshare", flag), DeniedCall("clone", flag),
                 // Its flags lie in memory: programs fall back to clone when it is missing.
                 DeniedCall("clone3", nil, error: 38),
-                DeniedCall("setns", .init(argument: 1, mask: 0x1000_0000, value: 0x1000_0000, words: "CLONE_NEWUSER is set")),
+                DeniedCall(
+                    "setns", .init(argument: 1, mask: 0x1000_0000, value: 0x1000_0000, words: "CLONE_NEWUSER is set")),
             ]
         case .kernelModules:
-            return ["init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load"].map { DeniedCall($0) }
+            return ["init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load"].map {
+                DeniedCall($0)
+            }
         case .mounts:
             return [
                 "mount", "umount2", "pivot_root", "move_mount", "open_tree", "fsopen", "fsmount", "fsconfig", "fspick",
@@ -59,7 +65,9 @@ package enum CallList {
         case .asynchronousRings:
             return ["io_uring_setup", "io_uring_enter", "io_uring_register"].map { DeniedCall($0) }
         case .clock:
-            return ["settimeofday", "clock_settime", "clock_settime64", "adjtimex", "clock_adjtime", "stime"].map { DeniedCall($0) }
+            return ["settimeofday", "clock_settime", "clock_settime64", "adjtimex", "clock_adjtime", "stime"].map {
+                DeniedCall($0)
+            }
         case .reboot: return [DeniedCall("reboot")]
         case .keyrings: return ["keyctl", "add_key", "request_key"].map { DeniedCall($0) }
         }

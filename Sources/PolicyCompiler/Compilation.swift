@@ -62,18 +62,23 @@ struct PolicyBuilder {
         assemble(&result)
         if faults.allSatisfy({ $0.severity != .error }) {
             var analysis = Analysis(
-                said: said, closed: closed, others: others, sources: sources, sentences: sentences, compiled: result, now: now)
+                said: said, closed: closed, others: others, sources: sources, sentences: sentences, compiled: result,
+                now: now)
             analysis.run()
             faults += analysis.faults
         }
-        if suggesting { keepHintsThatCompile(defines: sentences.contains { $0.contains { $0.clauses.contains { $0.isDefinition } } }) }
+        if suggesting {
+            keepHintsThatCompile(
+                defines: sentences.contains { $0.contains { $0.clauses.contains { $0.isDefinition } } })
+        }
         result.faults = faults.sorted { ($0.file, $0.range.lowerBound) < ($1.file, $1.range.lowerBound) }
         return result
     }
 
     /// A hint is a sentence that compiles; where names of groups are at play it need only be understood.
     private mutating func keepHintsThatCompile(defines: Bool) {
-        for index in faults.indices.prefix(100) where faults[index].code != .tooLarge && faults[index].severity == .error {
+        for index in faults.indices.prefix(100)
+        where faults[index].code != .tooLarge && faults[index].severity == .error {
             var kept: [String] = []
             for hint in faults[index].hints where !kept.contains(hint) {
                 let good = Compilation.compile([SourceText(name: "", hint)], suggesting: false).isGood
@@ -119,7 +124,9 @@ struct PolicyBuilder {
         case .budget(let budget): budgets.append((budget, origin))
         case .limit(let limit): gather(limit, origin, &lowering)
         case .otherwise(let activities, let effect, let when):
-            for activity in activities { others.append((Otherwise(activity: activity, effect: effect, when: when), origin)) }
+            for activity in activities {
+                others.append((Otherwise(activity: activity, effect: effect, when: when), origin))
+            }
         case .refuseEncryptedHello: refusesHello = true
         }
     }
@@ -130,10 +137,12 @@ struct PolicyBuilder {
             if part.targets.isEmpty, part.services.isEmpty { continue }
             items += lowering.lower(part, .deny, closing: true, origin, key: nil).map(\.item)
         }
-        let exceptions = clause.exceptions.flatMap { lowering.lower($0, nil, closing: false, origin, key: nil) }.map(\.item)
+        let exceptions = clause.exceptions.flatMap { lowering.lower($0, nil, closing: false, origin, key: nil) }.map(
+            \.item)
         for limit in clause.limits {
             limits.append(
-                LimitRule(limit: limit, items: Self.sorted(items), exceptions: Self.sorted(exceptions), when: clause.when))
+                LimitRule(
+                    limit: limit, items: Self.sorted(items), exceptions: Self.sorted(exceptions), when: clause.when))
         }
     }
 
@@ -209,14 +218,16 @@ struct PolicyBuilder {
             let exceptions = rule.exceptions.map(\.item)
             if rule.claims || !rule.limits.isEmpty {
                 let merged = Rule(
-                    rule.effect, Self.sorted(rule.items.map(\.item)), exceptions: Self.sorted(exceptions), when: rule.when,
+                    rule.effect, Self.sorted(rule.items.map(\.item)), exceptions: Self.sorted(exceptions),
+                    when: rule.when,
                     limits: Self.sorted(rule.limits), claims: rule.claims)
                 rules.append((merged, rule.origin))
                 continue
             }
             for item in rule.items {
                 let own = exceptions.filter { Lowering.meets($0, item.item) }
-                rules.append((Rule(rule.effect, [item.item], exceptions: Self.sorted(own), when: rule.when), item.origin))
+                rules.append(
+                    (Rule(rule.effect, [item.item], exceptions: Self.sorted(own), when: rule.when), item.origin))
             }
         }
         let kept = Self.unique(rules) { $0.json.written }
@@ -231,7 +242,9 @@ struct PolicyBuilder {
         result.policy.closed = Self.unique(closed) { $0.json.written }.map(\.value)
         let doors = Self.unique(ingress) { "\($0.guest + 0) \($0.host)" }
         result.policy.ingress = doors.map(\.value).sorted { ($0.guest, $0.host) < ($1.guest, $1.host) }
-        result.ingressOrigins = result.policy.ingress.compactMap { door in doors.first { $0.value == door }?.origins.first }
+        result.ingressOrigins = result.policy.ingress.compactMap { door in
+            doors.first { $0.value == door }?.origins.first
+        }
         result.policy.applies = Self.unique(applies) { $0.kind.rawValue + $0.effect.word }.map(\.value)
         let calls = Self.unique(programs) { $0.activity.rawValue + $0.effect.word }
         result.policy.programs = calls.map(\.value)

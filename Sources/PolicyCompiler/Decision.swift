@@ -69,20 +69,25 @@ package struct Ruling: Sendable {
         var limits: [Limit] = []
         for (index, layer) in layers.enumerated() {
             var opens = false
-            guard let answer = answer(layer.table, connection, instant, opens: &opens, limits: &limits) else { continue }
+            guard let answer = answer(layer.table, connection, instant, opens: &opens, limits: &limits) else {
+                continue
+            }
             opened = opened || opens
             if let known = worst, known.answer.effect >= answer.effect { continue }
             worst = (index, answer)
         }
         if let worst {
             if worst.answer.effect != .deny, !opened {
-                return Decision(effect: .deny, reason: .floor("no sentence names this address, and the floor closes it otherwise"))
+                return Decision(
+                    effect: .deny, reason: .floor("no sentence names this address, and the floor closes it otherwise"))
             }
             var decision = Decision(
                 effect: worst.answer.effect, reason: worst.answer.isClaim ? .claim : .rule, layer: worst.layer,
                 rule: worst.answer.rule)
             if decision.effect != .deny { decision.limits = limits }
-            if unread, decision.effect == .deny { decision.note = "“do not inspect” keeps this host's connections closed to a look" }
+            if unread, decision.effect == .deny {
+                decision.note = "“do not inspect” keeps this host's connections closed to a look"
+            }
             return decision
         }
         return otherwise(.connect, at: instant, opens: !needsOpening)
@@ -146,7 +151,9 @@ package struct Ruling: Sendable {
                 Self.contentMatches(entry, connection.content), instant.satisfies(table.policy.rules[entry.rule].when)
             else { return }
             let exceptions = table.policy.rules[entry.rule].exceptions
-            if !exceptions.isEmpty, exceptions.contains(where: { Self.excepted($0, connection, closing: !closing) }) { return }
+            if !exceptions.isEmpty, exceptions.contains(where: { Self.excepted($0, connection, closing: !closing) }) {
+                return
+            }
             switch entry.effect {
             case .deny: denied = entry.rule
             case .ask: asks.append(number)
@@ -171,7 +178,8 @@ package struct Ruling: Sendable {
             // The dialled address must be one that some matching allow leads to.
             let reached = (allows + asks).filter { Self.leads(table.entries[Int($0)].item.place, to: resolved) }
             if reached.isEmpty, !(allows.isEmpty && asks.isEmpty) {
-                return LayerAnswer(effect: .deny, rule: table.entries[Int(allows.first ?? asks[0])].rule, isClaim: false)
+                return LayerAnswer(
+                    effect: .deny, rule: table.entries[Int(allows.first ?? asks[0])].rule, isClaim: false)
             }
             allows = allows.filter { reached.contains($0) }
             asks = asks.filter { reached.contains($0) || !allows.isEmpty }
@@ -194,7 +202,9 @@ package struct Ruling: Sendable {
     static func strictlyContains(_ ask: Entry, _ allow: Entry, _ policy: Policy) -> Bool {
         let askWhen = policy.rules[ask.rule].when
         let allowWhen = policy.rules[allow.rule].when
-        guard ask.item.contains(allow.item, closing: true, otherCloses: false), askWhen.contains(allowWhen) else { return false }
+        guard ask.item.contains(allow.item, closing: true, otherCloses: false), askWhen.contains(allowWhen) else {
+            return false
+        }
         let equal =
             allow.item.contains(ask.item, closing: false, otherCloses: true) && allowWhen.contains(askWhen)
         return !equal
@@ -225,7 +235,9 @@ package struct Ruling: Sendable {
         case .everywhere: return true
         case .internet: return kind == .public
         case .localNetwork:
-            if closing { return kind == .local || kind == .thisComputer || AddressBlocks.isIn(AddressBlocks.localClosed, address) }
+            if closing {
+                return kind == .local || kind == .thisComputer || AddressBlocks.isIn(AddressBlocks.localClosed, address)
+            }
             return kind == .local
         case .thisComputer: return kind == .thisComputer
         case .metadata: return kind == .metadata
@@ -315,12 +327,17 @@ package struct Ruling: Sendable {
 
     /// Connections that stand for every way in which the rules tell connections to a host apart.
     package func samples(_ host: Connection.Host) -> [Connection] {
-        var ports: Set<PortSpan> = [PortSpan(.tcp, 443, 443), PortSpan(.tcp, 80, 80), PortSpan(.udp, 9, 9), PortSpan(.tcp, 9, 9)]
+        var ports: Set<PortSpan> = [
+            PortSpan(.tcp, 443, 443), PortSpan(.tcp, 80, 80), PortSpan(.udp, 9, 9), PortSpan(.tcp, 9, 9),
+        ]
         var methods: Set<String> = ["GET", "POST", "OPTIONS"]
         var paths: Set<WebPath> = [WebPath(segments: [], below: true)]
         for item in speaking(of: host) {
-            for transport in [Transport.tcp, .udp] where item.ports.transport == .any || item.ports.transport == transport {
-                let edges = [Int(item.ports.low), Int(item.ports.high), Int(item.ports.low) - 1, Int(item.ports.high) + 1]
+            for transport in [Transport.tcp, .udp]
+            where item.ports.transport == .any || item.ports.transport == transport {
+                let edges = [
+                    Int(item.ports.low), Int(item.ports.high), Int(item.ports.low) - 1, Int(item.ports.high) + 1,
+                ]
                 for port in edges where (1...65535).contains(port) {
                     ports.insert(PortSpan(transport, UInt16(port), UInt16(port)))
                 }
@@ -354,7 +371,8 @@ package struct Ruling: Sendable {
                 let entry = layer.table.entries[Int(number)]
                 found.append(entry.item)
                 guard seen.insert(entry.rule).inserted else { return }
-                for case .connect(let item) in layer.table.policy.rules[entry.rule].exceptions where Self.couldMatch(item.place, host) {
+                for case .connect(let item) in layer.table.policy.rules[entry.rule].exceptions
+                where Self.couldMatch(item.place, host) {
                     found.append(item)
                 }
             }
@@ -390,7 +408,8 @@ package struct Ruling: Sendable {
         let isOpen = opened != nil || isRelative
         if let worst {
             if worst.answer.effect != .deny, !isOpen {
-                return Decision(effect: .deny, reason: .silence, note: "no sentence opens a folder that this file is in")
+                return Decision(
+                    effect: .deny, reason: .silence, note: "no sentence opens a folder that this file is in")
             }
             return Decision(
                 effect: worst.answer.effect, reason: worst.answer.isClaim ? .claim : .rule, layer: worst.layer,
@@ -422,7 +441,8 @@ package struct Ruling: Sendable {
             let table = layer.table.files
             for number in table.opening {
                 let entry = table.entries[number]
-                guard entry.covers.contains(activity) || activity == .read, instant.satisfies(layer.table.policy.rules[entry.rule].when)
+                guard entry.covers.contains(activity) || activity == .read,
+                    instant.satisfies(layer.table.policy.rules[entry.rule].when)
                 else { continue }
                 for (position, spelling) in path.spellings.enumerated() {
                     let alone = FilePath([spelling])
@@ -485,7 +505,9 @@ package struct Ruling: Sendable {
     }
 
     /// Deleting inside what a claim lets change is not "the rest".
-    private func claimAllowsChange(_ table: DecisionTable, _ path: FilePath, _ opened: [Int], _ instant: Instant) -> Bool {
+    private func claimAllowsChange(_ table: DecisionTable, _ path: FilePath, _ opened: [Int], _ instant: Instant)
+        -> Bool
+    {
         guard let change = answer(table, .change, path, opened, instant) else { return false }
         return change.effect != .deny
     }

@@ -71,7 +71,8 @@ package struct DecisionTable: Sendable {
         entries.append(
             Entry(
                 rule: index, item: item, effect: rule.effect,
-                bits: ContentBits.of(item.content, closing: !rule.effect.opens), inspects: item.inspects || rule.countsRequests))
+                bits: ContentBits.of(item.content, closing: !rule.effect.opens),
+                inspects: item.inspects || rule.countsRequests))
         switch item.place {
         case .name(let name, let scope), .localName(let name, let scope):
             let node = insert(name)
@@ -149,7 +150,9 @@ package struct DecisionTable: Sendable {
         var end = bytes.endIndex
         while true {
             var start = end
-            while start > bytes.startIndex, bytes[bytes.index(before: start)] != 46 { start = bytes.index(before: start) }
+            while start > bytes.startIndex, bytes[bytes.index(before: start)] != 46 {
+                start = bytes.index(before: start)
+            }
             guard let id = labels[text[start..<end]], let next = children[Int64(node) << 32 | Int64(id)] else { return }
             node = next
             if start == bytes.startIndex {

@@ -57,11 +57,15 @@ package enum Explain {
                 let alone = connect.place == .everywhere || connect.place == .registries
                 let place = connect.place
                 connect.place = .internet
-                key = shell.json.written + Item.connect(connect).json.written + (local ? "l" : "")
+                key =
+                    shell.json.written + Item.connect(connect).json.written + (local ? "l" : "")
                     + (alone ? place.json.written : "")
             case .file(let file):
-                let folder = file.place.name == nil ? "" : FilePlace(root: file.place.root, components: file.place.components).json.written
-                key = shell.json.written + file.activity.word + (file.place.name == nil ? "p" : "n" + folder)
+                let folder =
+                    file.place.name == nil
+                    ? "" : FilePlace(root: file.place.root, components: file.place.components).json.written
+                key =
+                    shell.json.written + file.activity.word + (file.place.name == nil ? "p" : "n" + folder)
                     + (file.place.isAnything || file.place.isGitHooks ? file.place.json.written : "")
             }
             if let known = groups[key] {
@@ -97,7 +101,8 @@ package enum Explain {
         let parts = grouped(items).map { part($0, closing: closing) }
         if rule.claims { return "The agent may only use " + parts.joined(separator: ", ") }
         if !rule.claims, rule.effect != .allow, parts.count == 1, parts[0].hasPrefix("uploads") {
-            return (rule.effect == .deny ? "Never upload anything" : "Ask before uploading anything") + parts[0].dropFirst(7)
+            return (rule.effect == .deny ? "Never upload anything" : "Ask before uploading anything")
+                + parts[0].dropFirst(7)
         }
         let isPlain = parts.count == 1 && items.allSatisfy { $0.ports == .everything && $0.content == .all }
         switch rule.effect {
@@ -184,7 +189,8 @@ package enum Explain {
     static let services: [PortSpan: String] = [
         .https: "https", PortSpan(.tcp, 80, 80): "http", PortSpan(.tcp, 22, 22): "ssh", PortSpan(.tcp, 21, 21): "ftp",
         PortSpan(.tcp, 23, 23): "telnet", PortSpan(.tcp, 25, 25): "smtp", PortSpan(.udp, 123, 123): "ntp",
-        PortSpan(.tcp, 5432, 5432): "postgres", PortSpan(.tcp, 3306, 3306): "mysql", PortSpan(.tcp, 6379, 6379): "redis",
+        PortSpan(.tcp, 5432, 5432): "postgres", PortSpan(.tcp, 3306, 3306): "mysql",
+        PortSpan(.tcp, 6379, 6379): "redis",
     ]
 
     /// "on port 22"; the protocol is said unless it was said before.
@@ -197,7 +203,8 @@ package enum Explain {
             }
         }
         let transport = plain || span.transport == .any ? "" : span.transport == .tcp ? "tcp " : "udp "
-        return span.low == span.high ? " on \(transport)port \(span.low)" : " on \(transport)ports \(span.low) to \(span.high)"
+        return span.low == span.high
+            ? " on \(transport)port \(span.low)" : " on \(transport)ports \(span.low) to \(span.high)"
     }
 
     private static func path(_ item: ConnectItem) -> String { item.path.map { " on path " + $0.text } ?? "" }
@@ -251,7 +258,9 @@ package enum Explain {
         for item in items {
             switch item {
             case .connect(let connect):
-                if connect.ports == .everything, connect.content == .all, connect.path == nil, connect.place != .everywhere {
+                if connect.ports == .everything, connect.content == .all, connect.path == nil,
+                    connect.place != .everywhere
+                {
                     plain.append(shown(item, closing: closing))
                 } else {
                     parts.append(shown(item, closing: closing))

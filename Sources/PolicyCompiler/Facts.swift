@@ -26,7 +26,9 @@ package enum Facts {
                     case .metadata: break
                     }
                     let bits = ContentBits.of(item.content, closing: false)
-                    if bits & ~ContentBits.of(.downloads, closing: false) & ~ContentBits.bit("OPTIONS", body: false, upgrade: false) != 0 {
+                    if bits & ~ContentBits.of(.downloads, closing: false) & ~ContentBits.bit(
+                        "OPTIONS", body: false, upgrade: false) != 0
+                    {
                         uploads = true
                     }
                     if item.inspects || rule.countsRequests {
@@ -38,31 +40,48 @@ package enum Facts {
                 }
             }
         }
-        facts.append("It can reach private addresses: \(near ? "yes" : "no"). Any host: \(anyHost ? "yes" : "no"). It can upload: \(uploads ? "yes" : "no").")
+        facts.append(
+            "It can reach private addresses: \(near ? "yes" : "no"). Any host: \(anyHost ? "yes" : "no"). It can upload: \(uploads ? "yes" : "no")."
+        )
         let connects = policy.rules.contains { rule in
             rule.effect != .deny && rule.items.contains { if case .connect = $0 { true } else { false } }
         }
         if connects, !uploads { facts.append("Downloads still carry a little out, in the addresses they ask for.") }
-        if uninspectedHosts { facts.append("Connections that are not inspected reach the host named and whatever shares its servers.") }
+        if uninspectedHosts {
+            facts.append("Connections that are not inspected reach the host named and whatever shares its servers.")
+        }
         if !wildcards.isEmpty {
-            facts.append("Names under \(Explain.list(Array(Set(wildcards)).sorted())) carry data to whoever answers for them.")
+            facts.append(
+                "Names under \(Explain.list(Array(Set(wildcards)).sorted())) carry data to whoever answers for them.")
         }
         if !inspected.isEmpty {
             let names = inspected.sorted()
             facts.append(
-                "Inspected: \(names.count == 1 ? names[0] : "\(names.count) hosts or groups: " + Explain.list(Array(names.prefix(8))))\(names.count > 8 ? " and more" : "").")
-            if inspected.contains("the internet") || inspected.contains("anywhere") { facts.append("Inspection applies to every host that is allowed.") }
-        }
-        if registries { facts.append("The package registries are those that this computer's package tools are configured for.") }
-        let later = opened && policy.rules.contains { rule in
-            rule.effect != .deny && rule.items.contains {
-                if case .file(let file) = $0 { file.activity == .change } else { false }
+                "Inspected: \(names.count == 1 ? names[0] : "\(names.count) hosts or groups: " + Explain.list(Array(names.prefix(8))))\(names.count > 8 ? " and more" : "")."
+            )
+            if inspected.contains("the internet") || inspected.contains("anywhere") {
+                facts.append("Inspection applies to every host that is allowed.")
             }
         }
-        facts.append("It can leave behind what runs on this computer later: \(later ? "yes, in the folders it may change" : "no").")
+        if registries {
+            facts.append("The package registries are those that this computer's package tools are configured for.")
+        }
+        let later =
+            opened
+            && policy.rules.contains { rule in
+                rule.effect != .deny
+                    && rule.items.contains {
+                        if case .file(let file) = $0 { file.activity == .change } else { false }
+                    }
+            }
+        facts.append(
+            "It can leave behind what runs on this computer later: \(later ? "yes, in the folders it may change" : "no")."
+        )
         if opened, anyHost { facts.append("Files, code and an open internet together are how data leaves.") }
         if policy.programs.contains(where: { $0.effect == .deny }) {
-            facts.append("What programs may not do inside the guest is a guard-rail, not a wall: root in the guest can take it away.")
+            facts.append(
+                "What programs may not do inside the guest is a guard-rail, not a wall: root in the guest can take it away."
+            )
         }
         return facts
     }

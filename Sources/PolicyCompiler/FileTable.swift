@@ -19,7 +19,8 @@ struct FileTable: Sendable {
         for (index, rule) in policy.rules.enumerated() {
             for case .file(let item) in rule.items {
                 let number = entries.count
-                entries.append(Entry(rule: index, item: item, effect: rule.effect, covers: item.activity.covers(rule.effect)))
+                entries.append(
+                    Entry(rule: index, item: item, effect: rule.effect, covers: item.activity.covers(rule.effect)))
                 if item.place.opensFolder, rule.effect != .deny { opening.append(number) }
                 if let root = item.place.root, root != .relative, item.place.name == nil,
                     let key = Self.key(root, item.place.components)

@@ -62,12 +62,15 @@ struct Lowering {
     mutating func lower(_ clause: AccessClause, sentence: Int, range: Range<Int>) -> SaidRule? {
         let origin = Origin(file: file, sentence: sentence, range: range)
         var rule = SaidRule(
-            effect: clause.effect, items: [], exceptions: [], when: clause.when, limits: clause.limits, claims: clause.claims,
+            effect: clause.effect, items: [], exceptions: [], when: clause.when, limits: clause.limits,
+            claims: clause.claims,
             narrows: clause.narrows, origin: origin, isKey: clause.key != nil)
         let before = faults.count
         switch clause.subject {
         case .connect(let parts):
-            for part in parts { rule.items += lower(part, clause.effect, closing: !clause.effect.opens, origin, key: clause.key) }
+            for part in parts {
+                rule.items += lower(part, clause.effect, closing: !clause.effect.opens, origin, key: clause.key)
+            }
             for part in clause.exceptions {
                 rule.exceptions += lower(part, nil, closing: clause.effect.opens, origin, key: nil)
             }
@@ -169,7 +172,9 @@ struct Lowering {
                     hints: ["Allow \(scheme)://example.com/."])
                 return []
             }
-            if services.isEmpty, target.path != nil || effect?.opens ?? true || part.content != .all || target.port != nil {
+            if services.isEmpty,
+                target.path != nil || effect?.opens ?? true || part.content != .all || target.port != nil
+            {
                 services = [.named(scheme, .tcp, scheme == "http" ? 80 : 443)]
             } else if services.isEmpty {
                 fault(
@@ -180,7 +185,9 @@ struct Lowering {
         }
         if let port = target.port {
             if !ports.isEmpty {
-                fault(.badPort, target.range, "this names the port twice", hints: ["Allow tcp to example.com on port 8443."])
+                fault(
+                    .badPort, target.range, "this names the port twice",
+                    hints: ["Allow tcp to example.com on port 8443."])
                 return []
             }
             ports = [PortSpan(.any, port, port)]
@@ -190,7 +197,11 @@ struct Lowering {
                 ? [Way(ports: .https, service: nil, said: false)] : [Way(ports: .everything, service: nil, said: false)]
         }
         if services.isEmpty {
-            return ports.map { Way(ports: PortSpan($0.transport == .any ? .tcp : $0.transport, $0.low, $0.high), service: nil, said: true) }
+            return ports.map {
+                Way(
+                    ports: PortSpan($0.transport == .any ? .tcp : $0.transport, $0.low, $0.high), service: nil,
+                    said: true)
+            }
         }
         var found: [Way] = []
         for service in services {
@@ -213,7 +224,8 @@ struct Lowering {
                 for span in ports {
                     guard span.transport == .any || span.transport == transport else {
                         fault(
-                            .badPort, part.range, "this names two protocols", hints: ["Allow udp to 192.0.2.53 port 123."])
+                            .badPort, part.range, "this names two protocols",
+                            hints: ["Allow udp to 192.0.2.53 port 123."])
                         return []
                     }
                     found.append(Way(ports: PortSpan(transport, span.low, span.high), service: nil, said: true))
@@ -299,7 +311,10 @@ struct Lowering {
         if scope != .exact, PublicSuffix.contains(host) {
             fault(
                 .tooBroad, target.range, "anybody can register a name under \(host.text)",
-                hints: ["Allow https to example.\(host.text).", "Allow https to *.example.\(host.text).", "Allow https to the internet."])
+                hints: [
+                    "Allow https to example.\(host.text).", "Allow https to *.example.\(host.text).",
+                    "Allow https to the internet.",
+                ])
             return false
         }
         if host.text.contains("xn--") {
@@ -307,7 +322,8 @@ struct Lowering {
                 _ = try HostName.parse(host.text, lookAlikes: false)
             } catch {
                 fault(
-                    .badName, target.range, "“\(host.shown)” is made of letters that look like others; it is \(host.text)",
+                    .badName, target.range,
+                    "“\(host.shown)” is made of letters that look like others; it is \(host.text)",
                     hints: ["Block \(host.text).", "Allow https to example.com."])
                 return false
             }
@@ -328,7 +344,8 @@ struct Lowering {
                 hints: ["Never let it reach the cloud metadata service."])
         case .special:
             fault(
-                .tooBroad, target.range, "\(range) is no address that can be opened", hints: ["Allow https to 192.0.2.1."])
+                .tooBroad, target.range, "\(range) is no address that can be opened",
+                hints: ["Allow https to 192.0.2.1."])
         case nil:
             if !opens { return true }
             fault(

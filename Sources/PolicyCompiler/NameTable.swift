@@ -18,7 +18,8 @@ package enum NameTable {
         for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             let words = line.prefix { $0 != "#" }.split(whereSeparator: \.isWhitespace)
             if words.isEmpty { continue }
-            guard words.count == 2, let name = try? HostName.parse(words[0], singleLabel: true), let address = Address(plain: words[1])
+            guard words.count == 2, let name = try? HostName.parse(words[0], singleLabel: true),
+                let address = Address(plain: words[1])
             else { return .failure(Problem(message: "line \(index + 1) is not a name and an address")) }
             found.append(Entry(name, address))
         }

@@ -18,7 +18,8 @@ package enum Netfilter {
         var text = "table inet cowork_live {\n"
         let end = Edges.next(ruling, after: instant)
         for isV6 in [false, true] {
-            text += "\tset handed\(isV6 ? 6 : 4) {\n\t\ttype \(isV6 ? "ipv6_addr" : "ipv4_addr") . inet_proto . inet_service\n"
+            text +=
+                "\tset handed\(isV6 ? 6 : 4) {\n\t\ttype \(isV6 ? "ipv6_addr" : "ipv4_addr") . inet_proto . inet_service\n"
             text += "\t\tflags interval\(end == nil ? "" : ", timeout")\n"
             if let end { text += "\t\ttimeout \(end)s\n" }
             var elements: [String] = []
@@ -76,7 +77,8 @@ package enum Netfilter {
             for (low, next) in zip(sorted, sorted.dropFirst()) {
                 let isHanded = contents.contains { content in
                     if transport == .udp, content != .unknown { return false }
-                    return ruling.decide(.connect(Connection(host, transport, UInt16(low), content)), at: instant).effect != .deny
+                    return ruling.decide(.connect(Connection(host, transport, UInt16(low), content)), at: instant)
+                        .effect != .deny
                 }
                 guard isHanded else { continue }
                 if let last = found.last, last.transport == transport, Int(last.high) + 1 == low {
@@ -137,8 +139,12 @@ package enum Netfilter {
                 result.append(run)
                 continue
             }
-            if run.low < value { result.append(Handed(isV6: run.isV6, low: run.low, high: value - 1, spans: run.spans)) }
-            if run.high > value { result.append(Handed(isV6: run.isV6, low: value + 1, high: run.high, spans: run.spans)) }
+            if run.low < value {
+                result.append(Handed(isV6: run.isV6, low: run.low, high: value - 1, spans: run.spans))
+            }
+            if run.high > value {
+                result.append(Handed(isV6: run.isV6, low: value + 1, high: run.high, spans: run.spans))
+            }
         }
         if !spans.isEmpty { result.append(Handed(isV6: entry.address.isV6, low: value, high: value, spans: spans)) }
         return result

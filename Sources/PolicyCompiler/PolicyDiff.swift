@@ -38,7 +38,9 @@ package enum PolicyDiff {
             guard was != now else { continue }
             let effect = now.map(\.effect).max() ?? .deny
             let previous = was.map(\.effect).max() ?? .deny
-            if effect != previous { add("newly \(effect.verb)", "everything else that \(activity.words) (was \(previous.past))") }
+            if effect != previous {
+                add("newly \(effect.verb)", "everything else that \(activity.words) (was \(previous.past))")
+            }
         }
         compare(old, new, add)
         return lines
@@ -115,10 +117,16 @@ package enum PolicyDiff {
             }
             return hosts.flatMap { host in contents.map { .connect(Connection(host, transport, port, $0)) } }
         case .file(let file):
-            let names = file.place.components.map(\.text).map { $0.replacing("*") } + (file.place.name.map { [$0.text.replacing("*")] } ?? [])
+            let names =
+                file.place.components.map(\.text).map { $0.replacing("*") }
+                + (file.place.name.map { [$0.text.replacing("*")] } ?? [])
             let root = file.place.root ?? .relative
-            let path = FilePath([.init(root: root, components: file.place.isGitHooks ? [".git", "hooks"] : names + ["cowork-probe"])])
-            return Activity.allCases.filter { $0 != .connect && file.activity.covers(effect).contains($0) }.map { .file($0, path) }
+            let path = FilePath([
+                .init(root: root, components: file.place.isGitHooks ? [".git", "hooks"] : names + ["cowork-probe"])
+            ])
+            return Activity.allCases.filter { $0 != .connect && file.activity.covers(effect).contains($0) }.map {
+                .file($0, path)
+            }
         }
     }
 }

@@ -10,10 +10,16 @@ extension Policy {
             ("limits", .list(limits.map(\.json))),
             ("uninspected", .list(closed.map(\.json))),
             ("ingress", .list(ingress.map(\.json))),
-            ("apply", .list(applies.map { .fields(("kind", .text($0.kind.rawValue)), ("effect", .text($0.effect.word))) })),
+            (
+                "apply",
+                .list(applies.map { .fields(("kind", .text($0.kind.rawValue)), ("effect", .text($0.effect.word))) })
+            ),
             (
                 "programs",
-                .list(programs.map { .fields(("activity", .text($0.activity.rawValue)), ("effect", .text($0.effect.word))) })
+                .list(
+                    programs.map {
+                        .fields(("activity", .text($0.activity.rawValue)), ("effect", .text($0.effect.word)))
+                    })
             ),
             ("budgets", .list(budgets.map(\.json))),
             ("refuseEncryptedHello", refusesEncryptedHello ? .truth(true) : nil)
@@ -114,7 +120,8 @@ extension When {
         return .fields(
             ("days", days == When.everyDay ? nil : .number(Int(days))),
             ("window", window.map { .list([.number($0.start), .number($0.end)]) }),
-            ("from", from.map { .number($0) }), ("until", until.map { .number($0) }), ("span", span.map { .number($0) }))
+            ("from", from.map { .number($0) }), ("until", until.map { .number($0) }), ("span", span.map { .number($0) })
+        )
     }
 }
 

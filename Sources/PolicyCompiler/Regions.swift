@@ -123,7 +123,8 @@ extension WebPath {
     func contains(_ other: WebPath, closing: Bool) -> Bool {
         let beneath = below || closing
         if beneath {
-            return other.segments.count >= segments.count && other.segments.prefix(segments.count).elementsEqual(segments)
+            return other.segments.count >= segments.count
+                && other.segments.prefix(segments.count).elementsEqual(segments)
         }
         return !other.below && other.segments == segments
     }
@@ -138,7 +139,8 @@ extension ConnectItem {
         guard theirs & ~own == 0 else { return false }
         guard let path else { return true }
         guard let theirPath = other.path else { return false }
-        return path.contains(theirPath, closing: closing) && (!theirPath.below && otherCloses ? path.below || closing : true)
+        return path.contains(theirPath, closing: closing)
+            && (!theirPath.below && otherCloses ? path.below || closing : true)
     }
 
     package func meets(_ other: ConnectItem) -> Bool {
@@ -157,7 +159,9 @@ extension FilePlace {
         if isAnything { return true }
         if other.isAnything { return false }
         if let root {
-            guard let theirs = other.root, root == theirs, other.components.count >= components.count else { return false }
+            guard let theirs = other.root, root == theirs, other.components.count >= components.count else {
+                return false
+            }
             for (own, inner) in zip(components, other.components) where !own.contains(inner) { return false }
             guard let name else { return true }
             if let theirName = other.name, name.contains(theirName) { return true }
@@ -280,8 +284,11 @@ package struct WeekMinutes: Sendable, Hashable {
         for cut in other.runs {
             rest = rest.flatMap { run -> [Range<Int>] in
                 guard run.overlaps(cut) else { return [run] }
-                return [run.lowerBound..<max(run.lowerBound, cut.lowerBound), min(run.upperBound, cut.upperBound)..<run.upperBound]
-                    .filter { !$0.isEmpty }
+                return [
+                    run.lowerBound..<max(run.lowerBound, cut.lowerBound),
+                    min(run.upperBound, cut.upperBound)..<run.upperBound,
+                ]
+                .filter { !$0.isEmpty }
             }
         }
         var copy = self

@@ -27,7 +27,9 @@ package struct Connection: Sendable, Hashable {
     /// Where a name leads, when that is asked too.
     package var resolved: Address?
 
-    package init(_ host: Host, _ transport: Transport, _ port: UInt16, _ content: Content = .unknown, resolved: Address? = nil) {
+    package init(
+        _ host: Host, _ transport: Transport, _ port: UInt16, _ content: Content = .unknown, resolved: Address? = nil
+    ) {
         self.host = host
         self.transport = transport
         self.port = port
@@ -118,8 +120,9 @@ package enum RequestText: Sendable, Equatable {
             return url(text[..<marker.lowerBound].lowercased(), rest, method, resolved)
         }
         guard let colon = text.firstIndex(of: ":") else {
-            return .unreadable("“\(text)” is no request: a URL, tcp:HOST:PORT, udp:HOST:PORT, dns:NAME, ingress:PORT, "
-                + "read:PATH, write:PATH, delete:PATH or syscall:NAME")
+            return .unreadable(
+                "“\(text)” is no request: a URL, tcp:HOST:PORT, udp:HOST:PORT, dns:NAME, ingress:PORT, "
+                    + "read:PATH, write:PATH, delete:PATH or syscall:NAME")
         }
         let rest = String(text[text.index(after: colon)...])
         switch text[..<colon].lowercased() {
@@ -135,20 +138,25 @@ package enum RequestText: Sendable, Equatable {
         case "write", "change", "edit": return file(.change, rest, home)
         case "delete": return file(.delete, rest, home)
         case "syscall":
-            let valid = !rest.isEmpty && rest.utf8.allSatisfy { (97...122).contains($0) || (48...57).contains($0) || $0 == 95 }
+            let valid =
+                !rest.isEmpty && rest.utf8.allSatisfy { (97...122).contains($0) || (48...57).contains($0) || $0 == 95 }
             return valid ? .request(.call(rest)) : .denied("“\(rest)” is not the name of a system call")
         default: return .unreadable("“\(text)” is no request")
         }
     }
 
-    private static func host(_ text: String) -> HostName? { try? HostName.parse(text, singleLabel: true, lookAlikes: false) }
+    private static func host(_ text: String) -> HostName? {
+        try? HostName.parse(text, singleLabel: true, lookAlikes: false)
+    }
 
     private static func endpoint(_ transport: Transport, _ rest: String, _ resolved: Address?) -> RequestText {
         guard let colon = rest.lastIndex(of: ":"), let port = UInt16(rest[rest.index(after: colon)...]), port > 0,
             !rest[rest.index(after: colon)...].hasPrefix("+")
         else { return .denied("“\(rest)” is not HOST:PORT") }
         let name = String(rest[..<colon])
-        guard let host = connectionHost(name) else { return .denied("“\(name)” is not the name of a host, or looks like another's") }
+        guard let host = connectionHost(name) else {
+            return .denied("“\(name)” is not the name of a host, or looks like another's")
+        }
         return .request(.connect(Connection(host, transport, port, resolved: resolved)))
     }
 

@@ -32,7 +32,9 @@ package enum Tables {
             rule.when = .always
             return rule
         }
-        timeless.others = policy.others.filter { $0.effect != .deny || $0.when.isAlways }.map { Otherwise(activity: $0.activity, effect: $0.effect, when: .always) }
+        timeless.others = policy.others.filter { $0.effect != .deny || $0.when.isAlways }.map {
+            Otherwise(activity: $0.activity, effect: $0.effect, when: .always)
+        }
         let ruling = Ruling([Layer(.user, timeless)])
         let instant = Instant(wall: 0)
         func answer(_ name: HostName) -> JSONText {
@@ -55,19 +57,26 @@ package enum Tables {
                     ("beneath", answer(HostName(normalised: "cowork-probe." + name.text)))))
         }
         return .fields(
-            ("version", .number(1)), ("names", .list(rows)), ("else", answer(HostName(normalised: "cowork-probe.example"))))
+            ("version", .number(1)), ("names", .list(rows)),
+            ("else", answer(HostName(normalised: "cowork-probe.example"))))
     }
 
     /// Rules for the shares and for applying changes.
     package static func files(_ policy: Policy) -> JSONText {
         let rules = policy.rules.filter { $0.items.contains { if case .file = $0 { true } else { false } } }
         let hooks = rules.contains { rule in
-            rule.effect == .deny && rule.items.contains { if case .file(let item) = $0 { item.place.isGitHooks } else { false } }
+            rule.effect == .deny
+                && rule.items.contains { if case .file(let item) = $0 { item.place.isGitHooks } else { false } }
         }
         return .fields(
             ("version", .number(1)), ("rules", .list(rules.map(\.json))),
             ("else", .list(policy.others.filter { $0.activity != .connect }.map(\.json))),
-            ("apply", .list(policy.applies.map { .fields(("kind", .text($0.kind.rawValue)), ("effect", .text($0.effect.word))) })),
+            (
+                "apply",
+                .list(
+                    policy.applies.map { .fields(("kind", .text($0.kind.rawValue)), ("effect", .text($0.effect.word))) }
+                )
+            ),
             ("deleteWhatMayChange", .text("ask")), ("gitConfiguration", hooks ? .text("ask") : nil))
     }
 

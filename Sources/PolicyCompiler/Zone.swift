@@ -152,7 +152,8 @@ package struct Zone: Sendable {
             let halves = text.split(separator: "/")
             guard let date = halves.first, date.hasPrefix("M") else { return nil }
             let numbers = date.dropFirst().split(separator: ".").compactMap { Int($0) }
-            guard numbers.count == 3, (1...12).contains(numbers[0]), (1...5).contains(numbers[1]), (0...6).contains(numbers[2])
+            guard numbers.count == 3, (1...12).contains(numbers[0]), (1...5).contains(numbers[1]),
+                (0...6).contains(numbers[2])
             else { return nil }
             var time = 7200
             if halves.count == 2 {
@@ -179,8 +180,10 @@ package struct Zone: Sendable {
                 let first = CivilTime.days(year: year, month: day.month, day: 1)
                 let weekday = ((first + 4) % 7 + 7) % 7
                 var date = first + (day.weekday - weekday + 7) % 7 + (day.week - 1) * 7
-                let next = day.month == 12
-                    ? CivilTime.days(year: year + 1, month: 1, day: 1) : CivilTime.days(year: year, month: day.month + 1, day: 1)
+                let next =
+                    day.month == 12
+                    ? CivilTime.days(year: year + 1, month: 1, day: 1)
+                    : CivilTime.days(year: year, month: day.month + 1, day: 1)
                 while date >= next { date -= 7 }
                 return date * 86_400 + day.time
             }

@@ -244,6 +244,9 @@ package enum Lexicon {
                 + "but it must ask before",
             Modal(.ask)
         ),
-        ("and may|and can|but may|but can|and is allowed to|and it may|but it may|and it can|but it can", Modal(.allow)),
+        (
+            "and may|and can|but may|but can|and is allowed to|and it may|but it may|and it can|but it can",
+            Modal(.allow)
+        ),
     ])
 }

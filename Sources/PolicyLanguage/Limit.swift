@@ -1,6 +1,8 @@
 /// How much of something may happen.
 package struct Limit: Sendable, Hashable {
-    package enum Measure: String, Sendable, Hashable, CaseIterable { case requests, connections, traffic, uploads, downloads }
+    package enum Measure: String, Sendable, Hashable, CaseIterable {
+        case requests, connections, traffic, uploads, downloads
+    }
     package enum Period: String, Sendable, Hashable, CaseIterable { case minute, hour, day, session }
 
     package var measure: Measure

@@ -32,7 +32,9 @@ extension SentenceParser {
 
     private func day(_ word: String) -> (index: Int, plural: Bool)? {
         if let found = Self.dayNames.firstIndex(of: word) { return (found, false) }
-        if word.hasSuffix("s"), let found = Self.dayNames.firstIndex(of: String(word.dropLast())) { return (found, true) }
+        if word.hasSuffix("s"), let found = Self.dayNames.firstIndex(of: String(word.dropLast())) {
+            return (found, true)
+        }
         return nil
     }
 
@@ -158,7 +160,8 @@ extension SentenceParser {
         }
         if text.contains(":"), text.utf8.allSatisfy({ (48...58).contains($0) }) {
             throw refusal(
-                .badTime, "“\(text)” is not a time of day", hints: ["Between 9:00 and 18:00, allow https to example.com."])
+                .badTime, "“\(text)” is not a time of day",
+                hints: ["Between 9:00 and 18:00, allow https to example.com."])
         }
         return nil
     }
@@ -383,7 +386,10 @@ extension SentenceParser {
         guard let period = try parsePeriod() else {
             throw refusal(
                 .badAmount, "a number of \(measure.rawValue) needs a period",
-                hints: ["At most \(number) \(measure.rawValue) per minute.", "At most \(number) \(measure.rawValue) per session."])
+                hints: [
+                    "At most \(number) \(measure.rawValue) per minute.",
+                    "At most \(number) \(measure.rawValue) per session.",
+                ])
         }
         return Limit(measure, number, period, each: takeEach())
     }
@@ -406,8 +412,10 @@ extension SentenceParser {
         guard let period = try parsePeriod() else {
             throw refusal(
                 .badAmount, "an amount of data needs a period",
-                hints: ["At most \(Amounts.bytes(max(1, size))) of \(measure.rawValue) per day.",
-                    "At most \(Amounts.bytes(max(1, size))) of \(measure.rawValue) per session."])
+                hints: [
+                    "At most \(Amounts.bytes(max(1, size))) of \(measure.rawValue) per day.",
+                    "At most \(Amounts.bytes(max(1, size))) of \(measure.rawValue) per session.",
+                ])
         }
         return Limit(measure, size, period, each: takeEach())
     }
@@ -426,8 +434,9 @@ extension SentenceParser {
         if take("daily") { return .day }
         if take("hourly") { return .hour }
         if take("in", "total") || take("altogether") || take("overall") { return .session }
-        guard takeAny(["per", "a", "an", "each", "every"]) != nil || take("in", "each") || take("in", "a")
-            || take("in", "any") || take("in", "every") || take("for", "each") || take("for", "every")
+        guard
+            takeAny(["per", "a", "an", "each", "every"]) != nil || take("in", "each") || take("in", "a")
+                || take("in", "any") || take("in", "every") || take("for", "each") || take("for", "every")
         else { return nil }
         guard index < tokens.count else {
             index = mark

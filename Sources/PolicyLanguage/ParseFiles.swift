@@ -7,7 +7,8 @@ extension SentenceParser {
         if FileWords.looksLikePath(tokens[index]) {
             // A pattern alone may be meant for hosts; only a verb of files makes it files.
             let token = tokens[index]
-            let isPattern = token.isWord && !token.text.contains("/") && (token.text.contains("*") || token.text.contains("?"))
+            let isPattern =
+                token.isWord && !token.text.contains("/") && (token.text.contains("*") || token.text.contains("?"))
             return !isPattern || verb != nil && !token.text.contains("?")
         }
         if take("git", "hooks") || take("any", "git", "hooks") || take("the", "git", "hooks") { return true }
@@ -26,10 +27,13 @@ extension SentenceParser {
         for article in ["the", "my", "our", "any", "all", "every", "a", "an"] where take(article) { break }
         if FileWords.kinds.contains(current) {
             index += 1
-            return ["called", "named"].contains(current) || startsFolder() || index < tokens.count && tokens[index].text.contains(".")
+            return ["called", "named"].contains(current) || startsFolder()
+                || index < tokens.count && tokens[index].text.contains(".")
         }
         // "the LICENSE file", ".env files".
-        if index < tokens.count, tokens[index].isWord, FileWords.exceptions.contains(tokens[index].lower) { return false }
+        if index < tokens.count, tokens[index].isWord, FileWords.exceptions.contains(tokens[index].lower) {
+            return false
+        }
         if index + 1 < tokens.count, FileWords.kinds.contains(tokens[index + 1].lower), tokens[index].kind != .comma {
             return true
         }
@@ -115,7 +119,8 @@ extension SentenceParser {
             }
         } while !atEnd
         var object = terms
-        let pronoun = take("anything", "in", "it") || take("anything", "in", "them") || take("it") || take("them")
+        let pronoun =
+            take("anything", "in", "it") || take("anything", "in", "them") || take("it") || take("them")
             || take("anything", "there")
         if !pronoun { object = try parseFileTerms(openers: modal.effect == .allow) }
         return .access(AccessClause(effect: modal.effect, subject: .files(Array(Set(activities)).sorted(), object)))
@@ -163,12 +168,15 @@ extension SentenceParser {
 
     private mutating func parseFileTerm() throws(Refusal) -> (terms: [FileTerm], inFolder: Bool)? {
         let start = index
-        if take("git", "hooks") || take("the", "git", "hooks") || take("any", "git", "hooks") || take("all", "git", "hooks") {
+        if take("git", "hooks") || take("the", "git", "hooks") || take("any", "git", "hooks")
+            || take("all", "git", "hooks")
+        {
             return ([FileTerm(.gitHooks, spanning(start))], true)
         }
         if takeAny(FileWords.everything) != nil || takePhrase(["all", "the", "files"]) || takePhrase(["all", "files"])
             || takePhrase(["any", "file"]) || takePhrase(["any", "files"]) || takePhrase(["every", "file"])
-            || takePhrase(["all", "of", "the", "files"]) || takePhrase(["the", "files"]) || takePhrase(["new", "files"])
+            || takePhrase(["all", "of", "the", "files"]) || takePhrase(["the", "files"])
+            || takePhrase(["new", "files"])
             || takePhrase(["all", "folders"]) || takePhrase(["files", "and", "folders"])
         {
             return try parseEverything(start)
@@ -270,7 +278,9 @@ extension SentenceParser {
             return nil
         }
         let token = tokens[index]
-        if FileWords.looksLikePath(token), !(token.text.hasPrefix("*") || token.text.hasPrefix(".") && !token.text.contains("/")) {
+        if FileWords.looksLikePath(token),
+            !(token.text.hasPrefix("*") || token.text.hasPrefix(".") && !token.text.contains("/"))
+        {
             index += 1
             let place = try path(token)
             if FileWords.kinds.contains(current) { index += 1 }
@@ -443,7 +453,9 @@ enum FileWords {
     static let insideWords: [String] = ["in", "inside", "within", "under", "below", "beneath"]
     static let kinds: Set<String> = ["file", "files", "folder", "folders", "directory", "directories"]
     static let folders: Set<String> = ["folder", "folders", "directory", "directories"]
-    static let unsafe: Set<Character> = ["$", "%", "`", "|", "<", ">", "{", "}", "\\", "[", "]", "!", "\"", "'", "(", ")", ";"]
+    static let unsafe: Set<Character> = [
+        "$", "%", "`", "|", "<", ">", "{", "}", "\\", "[", "]", "!", "\"", "'", "(", ")", ";",
+    ]
 
     /// Whether "the X file", "X files" or "the X folder" says what something is called. "log files" does not.
     static func canBeCalled(_ token: Token, kind: String) -> Bool {
@@ -458,15 +470,19 @@ enum FileWords {
     static func isDescription(_ word: String) -> Bool { descriptions.contains(word) }
 
     private static let structural: Set<String> = Lexicon.exceptions.vocabulary.union([
-        "and", "or", "the", "a", "an", "my", "our", "any", "all", "every", "in", "inside", "called", "named", "to", "of", "it",
-        "read", "change", "delete", "write", "edit", "touch", "hide", "never", "always", "may", "these", "those", "this", "that",
+        "and", "or", "the", "a", "an", "my", "our", "any", "all", "every", "in", "inside", "called", "named", "to",
+        "of", "it",
+        "read", "change", "delete", "write", "edit", "touch", "hide", "never", "always", "may", "these", "those",
+        "this", "that",
         "no", "each", "both", "some", "most", "such",
     ])
     private static let descriptions: Set<String> = [
-        "new", "old", "other", "hidden", "secret", "big", "large", "small", "private", "public", "shared", "parent", "same",
+        "new", "old", "other", "hidden", "secret", "big", "large", "small", "private", "public", "shared", "parent",
+        "same",
         "whole", "entire", "home", "root", "current", "working", "system", "temporary", "important", "sensitive",
         "personal", "existing", "source", "text", "binary", "config", "configuration", "log", "executable", "empty",
-        "project", "granted", "opened", "outside", "unrelated", "generated", "local", "remote", "image", "video", "media",
+        "project", "granted", "opened", "outside", "unrelated", "generated", "local", "remote", "image", "video",
+        "media",
     ]
 
     /// Clear by its looks alone.
@@ -508,7 +524,8 @@ enum FileWords {
     }
 
     private static let extensions: Set<String> = [
-        "md", "py", "rs", "sh", "pl", "cc", "ps", "zip", "mov", "so", "app", "txt", "json", "toml", "yaml", "yml", "lock",
+        "md", "py", "rs", "sh", "pl", "cc", "ps", "zip", "mov", "so", "app", "txt", "json", "toml", "yaml", "yml",
+        "lock",
         "c", "h", "js", "ts", "key", "pem", "conf", "cfg", "ini", "log", "html", "css", "java", "rb", "swift", "mk",
         "doc", "pdf", "csv", "db", "env", "tf", "ml", "gz",
     ]

@@ -19,7 +19,9 @@ extension SentenceParser {
             index += noun.count
             return try parseNoun(noun.meaning, effect, claims: claims, when: when)
         }
-        if let verb = take(Lexicon.verbs) { return try parseVerb(verb, effect, claims: claims, start: start, when: when) }
+        if let verb = take(Lexicon.verbs) {
+            return try parseVerb(verb, effect, claims: claims, start: start, when: when)
+        }
         index = start
         if let noun = take(Lexicon.nouns) { return try parseNoun(noun, effect, claims: claims, when: when) }
         if startsFileTerm(verb: nil) {
@@ -109,7 +111,8 @@ extension SentenceParser {
             if meant == nil, let before {
                 guard !before.isTimed else {
                     throw refusal(
-                        .ambiguous, at: start, "after a sentence with a time, say what “\(tokens[start].text) else” is about",
+                        .ambiguous, at: start,
+                        "after a sentence with a time, say what “\(tokens[start].text) else” is about",
                         hints: ["Ask me before connecting anywhere else.", "Ask before changing anything else."])
                 }
                 switch before.subject {
@@ -174,7 +177,8 @@ extension SentenceParser {
                     .unsupported, at: start, "“else” speaks of whole connections",
                     hints: ["Ask me before connecting anywhere else."] + (clause.isNothing ? [] : []))
             }
-            return try parseConnect(effect, claims: claims, content: verb == .upload ? .uploads : .downloads, when: when)
+            return try parseConnect(
+                effect, claims: claims, content: verb == .upload ? .uploads : .downloads, when: when)
         case .read: return try parseFileVerbs([.read], effect, claims: claims, when: when)
         case .change: return try parseFileVerbs([.change], effect, claims: claims, when: when)
         case .delete: return try parseFileVerbs([.delete], effect, claims: claims, when: when)
@@ -248,10 +252,12 @@ extension SentenceParser {
             // "No connections.", "Block outgoing traffic.": what closes may leave out where.
             let nowhere = effect != .allow && (atEnd || startsCondition())
             return try parseConnect(
-                effect, claims: claims, content: .all, anyConnection: noun == .anyConnection || nowhere, linked: !nowhere,
+                effect, claims: claims, content: .all, anyConnection: noun == .anyConnection || nowhere,
+                linked: !nowhere,
                 when: when)
         case .downloads, .uploads:
-            return try parseConnect(effect, claims: claims, content: noun == .uploads ? .uploads : .downloads, when: when)
+            return try parseConnect(
+                effect, claims: claims, content: noun == .uploads ? .uploads : .downloads, when: when)
         case .changes, .deletions, .reads:
             guard takeAny(["to", "of", "in"]) != nil else {
                 missed("“to”")
@@ -330,8 +336,10 @@ extension SentenceParser {
             _ = open
             throw refusal(
                 .tooBroad, at: start, "what opens must say where",
-                hints: ["Allow \(words) to the internet.", "Allow \(words) to example.com.",
-                    "Let the agent reach example.com."])
+                hints: [
+                    "Allow \(words) to the internet.", "Allow \(words) to example.com.",
+                    "Let the agent reach example.com.",
+                ])
         }
         if parts.contains(where: { part in
             part.targets.isEmpty && part.services.isEmpty && part.ports.isEmpty && part.content == .all
@@ -412,7 +420,9 @@ extension SentenceParser {
 
     /// What one connects to is a host: "anything" is then anywhere.
     private mutating func readAnythingAsAnywhere() {
-        guard isWord("anything"), peek(Lexicon.places) == nil, peek(Lexicon.anythingElse) == nil, !startsFileTerm(verb: nil) else { return }
+        guard isWord("anything"), peek(Lexicon.places) == nil, peek(Lexicon.anythingElse) == nil,
+            !startsFileTerm(verb: nil)
+        else { return }
         tokens[index] = Token(kind: .word, text: tokens[index].text, lower: "anywhere", range: tokens[index].range)
     }
 
@@ -438,8 +448,11 @@ extension SentenceParser {
     private mutating func startsCondition() -> Bool {
         if atEnd { return true }
         if tokens[index].kind == .comma { return true }
-        if peek(Lexicon.exceptions) != nil || peek(Lexicon.limitWords) != nil || peek(Lexicon.carriers) != nil { return true }
-        return ["on", "only", "until", "between", "for", "from", "port", "ports", "and", "or"].contains(tokens[index].lower)
+        if peek(Lexicon.exceptions) != nil || peek(Lexicon.limitWords) != nil || peek(Lexicon.carriers) != nil {
+            return true
+        }
+        return ["on", "only", "until", "between", "for", "from", "port", "ports", "and", "or"].contains(
+            tokens[index].lower)
     }
 
     /// Ports and services said behind the hosts.

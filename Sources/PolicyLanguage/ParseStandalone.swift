@@ -241,7 +241,8 @@ extension SentenceParser {
         }
         if let whole = plainNumber(text), whole < 1_000_000_000 {
             guard whole > 0 else {
-                throw refusal(.badAmount, at: mark, "a budget is at least one cent", hints: ["Spend at most 5 dollars."])
+                throw refusal(
+                    .badAmount, at: mark, "a budget is at least one cent", hints: ["Spend at most 5 dollars."])
             }
             return whole * unit
         }
@@ -260,7 +261,9 @@ extension SentenceParser {
     private mutating func parseIngress() throws(Refusal) -> Clause? {
         let start = index
         let lead: Bool
-        if take("let", "me") || take("allow", "me", "to") || take("i", "may") || take("i", "can") || take("i", "want", "to") {
+        if take("let", "me") || take("allow", "me", "to") || take("i", "may") || take("i", "can")
+            || take("i", "want", "to")
+        {
             guard takeAny(["open", "reach", "use", "see", "visit", "access"]) != nil || take("connect", "to") else {
                 missed("“open”")
                 throw notUnderstood()
@@ -290,7 +293,9 @@ extension SentenceParser {
                 index = mark - 1
             }
         }
-        _ = take("here") || take("on", "this", "computer") || take("on", "my", "computer") || take("of", "this", "computer")
+        _ =
+            take("here") || take("on", "this", "computer") || take("on", "my", "computer")
+            || take("of", "this", "computer")
             || take("on", "my", "machine") || take("on", "this", "machine") || take("locally")
         return .ingress(guest: guest, host: host)
     }
@@ -417,7 +422,9 @@ extension SentenceParser {
     private mutating func parseApplyKinds() throws(Refusal) -> [ApplyKind] {
         var found: [ApplyKind] = []
         repeat {
-            if take("anything", "else") || take("everything", "else") || take("all", "other", "changes") || take("other", "changes") {
+            if take("anything", "else") || take("everything", "else") || take("all", "other", "changes")
+                || take("other", "changes")
+            {
                 found.append(.otherwise)
             } else if take("all", "changes") || take("everything") || take("any", "change") || take("anything")
                 || take("changes") || take("any", "changes")

@@ -39,7 +39,9 @@ extension SentenceParser {
                 guard case .host = found[position].kind else {
                     throw refusal(
                         .notUnderstood, at: index - 4, "“on the local network” is said of names only",
-                        hints: ["Allow https to the local network.", "Allow https to nas.example.com on the local network."])
+                        hints: [
+                            "Allow https to the local network.", "Allow https to nas.example.com on the local network.",
+                        ])
                 }
                 found[position].onLocalNetwork = true
             }
@@ -85,7 +87,11 @@ extension SentenceParser {
         if take(Lexicon.underPrefixes) != nil {
             _ = take(Lexicon.hostArticles)
             guard let term = try parseNamed(), case .host = term.kind, term.saidScope == nil, term.path == nil else {
-                if !atEnd, FileWords.looksLikePath(tokens[index]) { index = start } else { missed("the name of a host") }
+                if !atEnd, FileWords.looksLikePath(tokens[index]) {
+                    index = start
+                } else {
+                    missed("the name of a host")
+                }
                 index = start
                 return nil
             }
@@ -138,7 +144,8 @@ extension SentenceParser {
         let text = token.text
         guard token.kind == .word || text.contains(".") else { return nil }
         if let marker = text.firstRange(of: "://") {
-            return try parseURL(scheme: text[..<marker.lowerBound].lowercased(), rest: String(text[marker.upperBound...]))
+            return try parseURL(
+                scheme: text[..<marker.lowerBound].lowercased(), rest: String(text[marker.upperBound...]))
         }
         if text.hasPrefix("*.") { return try parseWildcard(String(text.dropFirst(2))) }
         let isBracketed = text.hasPrefix("[")
@@ -217,7 +224,9 @@ extension SentenceParser {
     }
 
     private func refuseAddressSpelling(_ text: String) throws(Refusal) {
-        guard let first = text.utf8.first, (48...57).contains(first) || first == 91 || text.contains(":") else { return }
+        guard let first = text.utf8.first, (48...57).contains(first) || first == 91 || text.contains(":") else {
+            return
+        }
         let bare = text.hasSuffix("]") ? String(text.dropFirst().dropLast()) : text
         if let address = Address(anySpelling: text), text.contains(":") || text.filter({ $0 == "." }).count == 3 {
             let why = bare.contains("%") ? "an address with a zone" : "an unusual spelling of an address"

@@ -54,13 +54,15 @@ package struct ParsedPolicy: Sendable {
             switch clause.subject {
             case .connect: activities = [.connect]
             case .files(let files, _):
-                activities = files.contains(.all)
+                activities =
+                    files.contains(.all)
                     ? [.read, .change, .delete]
                     : files.map { $0 == .read ? .read : $0 == .change ? .change : .delete }
             }
             return .init(subject: .activities(activities), isTimed: !clause.when.isAlways)
         case .apply: return .init(subject: .apply, isTimed: false)
-        case .otherwise(let activities, _, let when): return .init(subject: .activities(activities), isTimed: !when.isAlways)
+        case .otherwise(let activities, _, let when):
+            return .init(subject: .activities(activities), isTimed: !when.isAlways)
         default: return .init(subject: .other, isTimed: false)
         }
     }

@@ -25,7 +25,9 @@ package struct PhraseTable<Meaning: Sendable>: Sendable {
     }
 
     package func longest(in tokens: [Token], at index: Int) -> (meaning: Meaning, count: Int)? {
-        guard index < tokens.count, tokens[index].isWord, let candidates = byFirst[tokens[index].lower] else { return nil }
+        guard index < tokens.count, tokens[index].isWord, let candidates = byFirst[tokens[index].lower] else {
+            return nil
+        }
         for entry in candidates where index + entry.words.count <= tokens.count {
             var fits = true
             for offset in 1..<max(1, entry.words.count) {

@@ -372,8 +372,10 @@ package struct SentenceParser {
         if let last = nameRange.last, let problem = Vocabulary.problem(withGroupName: name) {
             throw Refusal(
                 .badDefinition, low..<last.upperBound, problem,
-                hints: ["Define our \(tokens[head.name].last?.lower.filter { $0.isLetter } ?? "") hosts as "
-                    + rest(from: head.list) + "."])
+                hints: [
+                    "Define our \(tokens[head.name].last?.lower.filter { $0.isLetter } ?? "") hosts as "
+                        + rest(from: head.list) + "."
+                ])
         }
         return .define(name: name, targets: targets)
     }
@@ -391,7 +393,8 @@ package struct SentenceParser {
                 switch tokens[position].lower {
                 case "as", "as:":
                     return position > start ? (start..<position, end) : nil
-                case "to" where position + 1 < tokens.count
+                case "to"
+                where position + 1 < tokens.count
                     && ["mean", "be"].contains(tokens[position + 1].lower):
                     end = position + 2
                     return position > start ? (start..<position, end) : nil

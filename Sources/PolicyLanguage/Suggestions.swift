@@ -20,13 +20,16 @@ enum Suggestions {
         // A comma or a space inside a name.
         if at < tokens.count, found.count < 3 {
             for position in max(0, at - 2)..<min(tokens.count, at + 3) where tokens[position].kind == .comma {
-                guard position > 0, position + 1 < tokens.count, !Vocabulary.knows(tokens[position + 1].lower) || tokens[position + 1].lower.count < 4
+                guard position > 0, position + 1 < tokens.count,
+                    !Vocabulary.knows(tokens[position + 1].lower) || tokens[position + 1].lower.count < 4
                 else { continue }
                 let name = tokens[position - 1].text + "." + tokens[position + 1].text
                 if (try? HostName.parse(name)) != nil {
                     var rest = tokens
                     rest.removeSubrange(position - 1...position + 1)
-                    add(joined(tokens[..<(position - 1)]) + " https to " + name + " " + joined(tokens[(position + 2)...]))
+                    add(
+                        joined(tokens[..<(position - 1)]) + " https to " + name + " "
+                            + joined(tokens[(position + 2)...]))
                     add(joined(tokens[..<(position - 1)]) + " " + name + " " + joined(tokens[(position + 2)...]))
                 }
             }
@@ -47,8 +50,10 @@ enum Suggestions {
     /// Words after which a sentence says less than before.
     private static func narrows(_ token: Token) -> Bool { narrowing.contains(token.lower) }
     private static let narrowing: Set<String> = [
-        "only", "except", "but", "not", "never", "no", "until", "between", "unless", "most", "more", "than", "from", "before",
-        "after", "during", "while", "when", "if", "without", "excluding", "other", "apart", "read", "for", "on", "per", "limit",
+        "only", "except", "but", "not", "never", "no", "until", "between", "unless", "most", "more", "than", "from",
+        "before",
+        "after", "during", "while", "when", "if", "without", "excluding", "other", "apart", "read", "for", "on", "per",
+        "limit",
         "up", "don't", "cannot", "can't", "through", "till", "once", "twice", "first", "ask", "asking", "approval",
     ]
 
@@ -82,12 +87,15 @@ enum Suggestions {
             if paths.count < 1, token.text.hasPrefix("~/") { paths.append(token.text) }
         }
         let words = Set(tokens.prefix(200).map(\.lower))
-        let closes = !words.isDisjoint(with: ["never", "no", "not", "block", "deny", "forbid", "don't", "cannot", "can't",
-            "forbidden", "blocked", "denied", "off", "prohibited", "banned", "hide", "prevent", "stop"])
+        let closes = !words.isDisjoint(with: [
+            "never", "no", "not", "block", "deny", "forbid", "don't", "cannot", "can't",
+            "forbidden", "blocked", "denied", "off", "prohibited", "banned", "hide", "prevent", "stop",
+        ])
         let asks = !words.isDisjoint(with: ["ask", "check", "confirm", "permission", "approval"])
         var found: [String] = []
         let timed = !words.isDisjoint(with: [
-            "during", "between", "until", "after", "before", "week", "weekday", "night", "morning", "hours", "today", "tomorrow", "when",
+            "during", "between", "until", "after", "before", "week", "weekday", "night", "morning", "hours", "today",
+            "tomorrow", "when",
         ])
         let limited = !words.isDisjoint(with: ["limit", "most", "per", "minute", "requests", "rate", "mb", "gb"])
         for host in hosts {
@@ -117,14 +125,19 @@ enum Suggestions {
             found = ["Programs may not trace other programs.", "No raw sockets and no new user namespaces."]
         }
         if found.isEmpty, limited || !words.isDisjoint(with: ["spend", "memory", "budget", "dollars", "cost"]) {
-            found = ["At most 200 MB of uploads per session.", "Spend at most 5 dollars.", "Use at most 4 GB of memory."]
+            found = [
+                "At most 200 MB of uploads per session.", "Spend at most 5 dollars.", "Use at most 4 GB of memory.",
+            ]
         }
         if found.isEmpty, words.contains("apply") {
             found = ["Apply new files and edits without asking; ask for everything else."]
         }
         if found.isEmpty {
-            let files = !words.isDisjoint(with: ["file", "files", "folder", "folders", "directory", "delete", "change", "read"])
-            found = files
+            let files = !words.isDisjoint(with: [
+                "file", "files", "folder", "folders", "directory", "delete", "change", "read",
+            ])
+            found =
+                files
                 ? ["Let it change anything in ~/projects.", "Ask before deleting anything.", "Hide .env files."]
                 : ["Allow https to example.com.", "Block example.com.", "Ask me before connecting anywhere else."]
         }

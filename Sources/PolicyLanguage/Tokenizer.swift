@@ -139,7 +139,8 @@ package struct Tokenizer {
                 index += 1
                 if !isEnd(index), ![",", ";", "."].contains(scalars[index]) {
                     let range = offsets[start]..<offsets[min(index + 1, scalars.count)]
-                    refuse(.badText, range, "a quoted text must stand alone", hint: "The agent may read \"~/my files\".")
+                    refuse(
+                        .badText, range, "a quoted text must stand alone", hint: "The agent may read \"~/my files\".")
                 }
                 add(.quoted, String(text), start..<index)
                 return

@@ -66,9 +66,12 @@ package enum Vocabulary {
     }
 
     private static let reserved: Set<String> = [
-        "and", "or", "except", "but", "not", "no", "never", "only", "else", "to", "from", "on", "over", "via", "as", "port",
-        "ports", "apart", "other", "than", "unless", "with", "without", "anything", "everything", "anywhere", "everywhere",
-        "any", "all", "until", "between", "for", "its", "their", "it", "plus", "well", "including", "excluding", "under", "in",
+        "and", "or", "except", "but", "not", "no", "never", "only", "else", "to", "from", "on", "over", "via", "as",
+        "port",
+        "ports", "apart", "other", "than", "unless", "with", "without", "anything", "everything", "anywhere",
+        "everywhere",
+        "any", "all", "until", "between", "for", "its", "their", "it", "plus", "well", "including", "excluding",
+        "under", "in",
         "at", "of", "by", "per", "each", "every", "a", "an",
     ]
 
@@ -81,7 +84,10 @@ package enum Vocabulary {
         for word in words {
             if reserved.contains(word) { return "“\(word)” cannot stand in the name of a group" }
             for scalar in word.unicodeScalars
-            where !(scalar.properties.isAlphabetic || scalar.properties.numericType != nil || scalar == "-" || scalar == "_") {
+            where
+                !(scalar.properties.isAlphabetic || scalar.properties.numericType != nil || scalar == "-"
+                || scalar == "_")
+            {
                 return "the name of a group is made of letters and digits"
             }
             if word.first?.isNumber == true { return "the words of a group's name begin with letters" }
@@ -92,7 +98,9 @@ package enum Vocabulary {
     }
 
     private static func isBuiltIn(_ name: String) -> Bool {
-        for table in [Lexicon.places.phrases, Lexicon.subjects.phrases, Lexicon.services.phrases, Lexicon.nouns.phrases]
+        for table in [
+            Lexicon.places.phrases, Lexicon.subjects.phrases, Lexicon.services.phrases, Lexicon.nouns.phrases,
+        ]
         where table.contains(name) { return true }
         return Lexicon.verbs.phrases.contains(name) || Lexicon.programs.phrases.contains(name)
             || Lexicon.payloads.phrases.contains(name) || Lexicon.modals.phrases.contains(name)
@@ -119,6 +127,7 @@ package enum Units {
     }
     package static let numbers: [String: UInt64] = [
         "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
-        "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "sixty": 60, "a": 1, "an": 1, "fifty": 50, "hundred": 100,
+        "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "sixty": 60, "a": 1, "an": 1, "fifty": 50,
+        "hundred": 100,
     ]
 }

@@ -38,7 +38,9 @@ package enum WebPaths {
         while let byte = iterator.next() {
             switch byte {
             case 37:
-                guard let high = iterator.next().flatMap(hex), let low = iterator.next().flatMap(hex) else { return nil }
+                guard let high = iterator.next().flatMap(hex), let low = iterator.next().flatMap(hex) else {
+                    return nil
+                }
                 let value = high << 4 | low
                 // An encoded slash, backslash, percent, NUL or control character.
                 if value == 47 || value == 92 || value == 37 || value < 32 || value == 127 { return nil }

@@ -61,7 +61,9 @@ package enum CivilTime {
         return date(ofDay: days(year: year, month: month, day: day)) == (year, month, day)
     }
 
-    package static func floorDivide(_ value: Int, _ by: Int) -> Int { value >= 0 ? value / by : -((-value + by - 1) / by) }
+    package static func floorDivide(_ value: Int, _ by: Int) -> Int {
+        value >= 0 ? value / by : -((-value + by - 1) / by)
+    }
 
     /// 0 is Monday.
     package static func weekday(ofDay day: Int) -> Int { ((day + 3) % 7 + 7) % 7 }

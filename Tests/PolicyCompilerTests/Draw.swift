@@ -19,12 +19,14 @@ struct Drawing: RandomNumberGenerator {
 /// Random sentences and requests over a pool so small that everything overlaps.
 enum Draw {
     static let names = [
-        "a.example", "b.a.example", "c.b.a.example", "d.a.example", "example.org", "www.example.org", "x.www.example.org",
+        "a.example", "b.a.example", "c.b.a.example", "d.a.example", "example.org", "www.example.org",
+        "x.www.example.org",
         "acme.dev", "git.acme.dev", "api.git.acme.dev", "nas.local", "zone.test",
     ]
     static let ranges = [
         "203.0.113.0/24", "203.0.113.0/26", "203.0.113.16/28", "203.0.113.20", "198.51.100.0/24", "198.51.100.7",
-        "192.168.0.0/16", "192.168.7.0/24", "192.168.7.7", "2001:db8::/32", "2001:db8:1::/48", "2001:db8:1::5", "fd00::/8",
+        "192.168.0.0/16", "192.168.7.0/24", "192.168.7.7", "2001:db8::/32", "2001:db8:1::/48", "2001:db8:1::5",
+        "fd00::/8",
     ]
     static let addresses = [
         "203.0.113.1", "203.0.113.20", "203.0.113.17", "203.0.113.60", "203.0.113.200", "198.51.100.7", "198.51.100.8",
@@ -62,7 +64,8 @@ enum Draw {
 
     static func manner(_ way: String, _ drawing: inout Drawing) -> String {
         guard way == "tcp" || way == "udp", drawing.chance(70) else { return "" }
-        return drawing.chance(50) ? " on port \(drawing.pick(ports))" : " on ports 8000 to \(drawing.pick([8050, 8100]))"
+        return drawing.chance(50)
+            ? " on port \(drawing.pick(ports))" : " on ports 8000 to \(drawing.pick([8050, 8100]))"
     }
 
     static func sentence(_ effect: Effect, _ drawing: inout Drawing, exception: Bool = true) -> String {
@@ -73,7 +76,10 @@ enum Draw {
         var text: String
         switch effect {
         case .allow: text = "Allow \(way) to \(place)\(manner)"
-        case .ask: text = drawing.chance(40) ? "Ask before connecting to \(place)" : "Ask before using \(way) to \(place)\(manner)"
+        case .ask:
+            text =
+                drawing.chance(40)
+                ? "Ask before connecting to \(place)" : "Ask before using \(way) to \(place)\(manner)"
         case .deny: text = drawing.chance(50) ? "Block \(place)" : "Block \(way) to \(place)\(manner)"
         }
         if exception, drawing.chance(15) { text += ", except " + drawing.pick(names) }

@@ -40,7 +40,9 @@ enum Fixture {
             } else if rest.hasPrefix("\\n") {
                 text += "\n"
                 rest = rest.dropFirst(2)
-            } else if rest.hasPrefix("\\u"), let value = UInt32(rest.dropFirst(2).prefix(4), radix: 16), let scalar = Unicode.Scalar(value) {
+            } else if rest.hasPrefix("\\u"), let value = UInt32(rest.dropFirst(2).prefix(4), radix: 16),
+                let scalar = Unicode.Scalar(value)
+            {
                 text.unicodeScalars.append(scalar)
                 rest = rest.dropFirst(6)
             } else {
@@ -54,7 +56,8 @@ enum Fixture {
     static func minutes(_ text: String) -> Int {
         let numbers = text.split { "-T:".contains($0) }.compactMap { Int($0) }
         guard numbers.count == 5 else { return 0 }
-        return CivilTime.days(year: numbers[0], month: numbers[1], day: numbers[2]) * 1440 + numbers[3] * 60 + numbers[4]
+        return CivilTime.days(year: numbers[0], month: numbers[1], day: numbers[2]) * 1440 + numbers[3] * 60
+            + numbers[4]
     }
 
     static func decide(_ probe: String, _ ruling: Ruling) throws -> Effect {
@@ -74,7 +77,8 @@ enum Fixture {
         }
         if !probe.contains("--since") { since = at }
         switch RequestText.parse(pieces[0], method: method, resolved: resolved) {
-        case .request(let request): return ruling.decide(request, at: Instant(wall: at, elapsed: (at - since) * 60)).effect
+        case .request(let request):
+            return ruling.decide(request, at: Instant(wall: at, elapsed: (at - since) * 60)).effect
         case .denied: return .deny
         case .unreadable(let why):
             Issue.record("\(why)")

@@ -23,12 +23,15 @@ internal import Testing
                 for port in Draw.ports where kind != "icmp" || port == 80 {
                     let line = "\(address) \(kind) \(port)"
                     packets.insert(line)
-                    if kind != "icmp", Self.mayBe(ruling, host, kind == "tcp" ? .tcp : .udp, port, instant) { expected.insert(line) }
+                    if kind != "icmp", Self.mayBe(ruling, host, kind == "tcp" ? .tcp : .udp, port, instant) {
+                        expected.insert(line)
+                    }
                 }
             }
         }
         for text in Draw.addresses {
-            guard let address = Address(plain: text), AddressBlocks.kind(of: address) != .thisComputer, address.carried == nil,
+            guard let address = Address(plain: text), AddressBlocks.kind(of: address) != .thisComputer,
+                address.carried == nil,
                 !AddressBlocks.isIn(AddressBlocks.multicast, address)
             else { continue }
             consider(.address(address), address)
@@ -37,8 +40,10 @@ internal import Testing
         // An address of the pool that stands for no name.
         consider(.address(Address(v4: 0xC612_00FF)), Address(v4: 0xC612_00FF))
         let passed = try Self.send(Netfilter.text(ruling, names: names, at: instant), packets.sorted(), seed)
-        #expect(passed.subtracting(expected).isEmpty && expected.subtracting(passed).isEmpty,
-            "\(Explain.text(policy))\nnot expected: \(passed.subtracting(expected).sorted().prefix(5))\nmissing: \(expected.subtracting(passed).sorted().prefix(5))")
+        #expect(
+            passed.subtracting(expected).isEmpty && expected.subtracting(passed).isEmpty,
+            "\(Explain.text(policy))\nnot expected: \(passed.subtracting(expected).sorted().prefix(5))\nmissing: \(expected.subtracting(passed).sorted().prefix(5))"
+        )
     }
 
     private static func mayBe(
@@ -47,10 +52,16 @@ internal import Testing
         var contents: [Connection.Content] = [.unknown]
         if transport == .tcp {
             for method in ["GET", "HEAD", "POST", "PUT", "OPTIONS"] {
-                contents.append(.web(WebRequest(method, body: method == "POST" || method == "PUT", path: WebPath(segments: [], below: true))))
+                contents.append(
+                    .web(
+                        WebRequest(
+                            method, body: method == "POST" || method == "PUT", path: WebPath(segments: [], below: true))
+                    ))
             }
         }
-        return contents.contains { ruling.decide(.connect(Connection(host, transport, port, $0)), at: instant).effect != .deny }
+        return contents.contains {
+            ruling.decide(.connect(Connection(host, transport, port, $0)), at: instant).effect != .deny
+        }
     }
 
     private static func send(_ wall: String, _ packets: [String], _ seed: Int) throws -> Set<String> {
@@ -67,7 +78,9 @@ internal import Testing
         let pipe = try #require(popen("unshare -n python3 '\(script)' \(folder)/wall.nft \(folder)/packets 2>&1", "r"))
         var output = ""
         var line = [CChar](repeating: 0, count: 4096)
-        while fgets(&line, Int32(line.count), pipe) != nil { output += String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) }
+        while fgets(&line, Int32(line.count), pipe) != nil {
+            output += String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        }
         let status = pclose(pipe)
         try #require(status == 0, "\(output)\n\(wall.prefix(2000))")
         return Set(output.split(separator: "\n").map(String.init))

@@ -12,7 +12,11 @@ enum Oracle {
             if kind == .metadata || kind == .special { return .deny }
             special = kind != .public
         }
-        if let resolved = connection.resolved, case .name = connection.host, AddressBlocks.kind(of: resolved) == .metadata { return .deny }
+        if let resolved = connection.resolved, case .name = connection.host,
+            AddressBlocks.kind(of: resolved) == .metadata
+        {
+            return .deny
+        }
         var allows: [(Rule, ConnectItem)] = []
         var asks: [(Rule, ConnectItem)] = []
         var claimed = false
@@ -78,7 +82,9 @@ enum Oracle {
                     opened = opened || kind == .public || kind == .local && AddressBlocks.kind(of: range) == .local
                 }
             case .localNetwork:
-                if case .address(let address) = connection.host { opened = opened || AddressBlocks.kind(of: address) == .local }
+                if case .address(let address) = connection.host {
+                    opened = opened || AddressBlocks.kind(of: address) == .local
+                }
             case .internet: break
             default: opened = true
             }
@@ -87,7 +93,8 @@ enum Oracle {
         for (askRule, ask) in asks {
             let narrower = allows.contains { allowRule, allow in
                 ask.contains(allow, closing: true, otherCloses: false) && askRule.when.contains(allowRule.when)
-                    && !(allow.contains(ask, closing: false, otherCloses: true) && allowRule.when.contains(askRule.when))
+                    && !(allow.contains(ask, closing: false, otherCloses: true)
+                        && allowRule.when.contains(askRule.when))
             }
             if !narrower { return .ask }
         }
@@ -115,7 +122,9 @@ enum Oracle {
             place = range.contains(address) && (closing || kind == .public || AddressBlocks.kind(of: range) == kind)
         case (.internet, .address(let address)): place = AddressBlocks.kind(of: address) == .public
         case (.localNetwork, .address(let address)):
-            place = AddressBlocks.kind(of: address) == .local || closing && AddressBlocks.localClosed.contains { $0.contains(address) }
+            place =
+                AddressBlocks.kind(of: address) == .local
+                || closing && AddressBlocks.localClosed.contains { $0.contains(address) }
         case (.thisComputer, .address(let address)): place = AddressBlocks.kind(of: address) == .thisComputer
         case (.metadata, .address(let address)): place = AddressBlocks.kind(of: address) == .metadata
         default: place = false
@@ -127,7 +136,8 @@ enum Oracle {
             switch item.content {
             case .all: return true
             case .downloads: return ["GET", "HEAD"].contains(request.method) && !request.body && !request.upgrade
-            case .uploads: return !(["GET", "HEAD", "OPTIONS"].contains(request.method) && !request.body && !request.upgrade)
+            case .uploads:
+                return !(["GET", "HEAD", "OPTIONS"].contains(request.method) && !request.body && !request.upgrade)
             case .methods(let list): return list.contains(request.method)
             }
         }

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import PolicyCompiler
 internal import PolicyLanguage
 internal import Testing
@@ -85,33 +86,46 @@ internal import Testing
     @Test func workIsLinear() {
         func steps(_ count: Int) -> Int {
             var text = ""
-            for index in 0..<count { text += "Allow https to host\(index).example, a\(index).b.example and 203.0.113.\(index % 250).\n" }
+            for index in 0..<count {
+                text += "Allow https to host\(index).example, a\(index).b.example and 203.0.113.\(index % 250).\n"
+            }
             return ParsedPolicy.parse(SourceText(name: "long", text), suggesting: false).steps
         }
         let small = steps(500)
         let large = steps(4000)
         #expect(large < small * 9)
-        let commas = ParsedPolicy.parse(SourceText(name: "commas", String(repeating: "a, and or ", count: 20_000)), suggesting: false)
+        let commas = ParsedPolicy.parse(
+            SourceText(name: "commas", String(repeating: "a, and or ", count: 20_000)), suggesting: false)
         #expect(commas.steps < 20_000 * 200)
         let list = "Allow https to " + (0..<20_000).map { "h\($0).example" }.joined(separator: ", ") + "."
         #expect(ParsedPolicy.parse(SourceText(name: "list", list), suggesting: false).steps < list.utf8.count * 30)
     }
 
     @Test func garbageNeverTrapsAndIsNeverAllowed() {
-        let words = Array(Vocabulary.words).sorted() + ["a.example", "~/w", ",", ";", ".", "\"", "#", "\n", "9:00", "5", "MB", "203.0.113.0/24"]
+        let words =
+            Array(Vocabulary.words).sorted() + [
+                "a.example", "~/w", ",", ";", ".", "\"", "#", "\n", "9:00", "5", "MB", "203.0.113.0/24",
+            ]
+        // `COWORK_FUZZ` asks for the long run.
+        let rounds = getenv("COWORK_FUZZ") == nil ? 3000 : 3_000_000
         var drawing = Drawing(77)
-        for _ in 0..<3000 {
-            let text = (0..<Int.random(in: 1..<14, using: &drawing)).map { _ in drawing.pick(words) }.joined(separator: " ")
+        for _ in 0..<rounds {
+            let text = (0..<Int.random(in: 1..<14, using: &drawing)).map { _ in drawing.pick(words) }.joined(
+                separator: " ")
             let compilation = Compilation.compile([SourceText(name: "noise", text)], suggesting: false)
             if compilation.isGood {
                 let said = Explain.text(compilation.policy)
                 if said.split(separator: "\n").allSatisfy({ $0.hasPrefix("#") }) { continue }
                 let again = Compilation.compile([SourceText(name: "again", said)], suggesting: false)
-                #expect(again.policy.json.written == compilation.policy.json.written, "\(text)\n→ \(said)\n\(again.faults.map(\.message))")
+                #expect(
+                    again.policy.json.written == compilation.policy.json.written,
+                    "\(text)\n→ \(said)\n\(again.faults.map(\.message))")
             }
         }
         for _ in 0..<2000 {
-            let bytes = (0..<Int.random(in: 0..<60, using: &drawing)).map { _ in UInt8.random(in: 0...255, using: &drawing) }
+            let bytes = (0..<Int.random(in: 0..<60, using: &drawing)).map { _ in
+                UInt8.random(in: 0...255, using: &drawing)
+            }
             #expect(!Compilation.compile([SourceText(name: "bytes", bytes: bytes)], suggesting: false).isGood)
         }
     }

@@ -35,8 +35,24 @@ internal import Testing
         for fault in errors {
             #expect(fault.hints.count <= 3)
             for hint in fault.hints {
-                #expect(row.contains("Define") || Compilation.compile([SourceText(name: "hint", hint)]).isGood, "\(hint)")
+                #expect(
+                    row.contains("Define") || Compilation.compile([SourceText(name: "hint", hint)]).isGood, "\(hint)")
             }
         }
+    }
+
+    @Test func theReferenceIsWhatTheTablesSay() {
+        let root = Fixture.folder.split(separator: "/").dropLast(2).joined(separator: "/")
+        #expect(
+            Fixture.contents("/" + root + "/policy/LANGUAGE.md") == LanguageReference.text,
+            "run: cowork policy language > policy/LANGUAGE.md")
+    }
+
+    @Test(arguments: LanguageReference.examples.flatMap(\.sentences)) func everyExampleCompilesAndReturns(
+        sentence: String
+    ) throws {
+        let compilation = Compilation.compile([SourceText(name: "example", sentence)])
+        #expect(compilation.isGood, "\(compilation.faults.map(\.message))")
+        try Fixture.expectRoundTrip(compilation.policy)
     }
 }
