@@ -326,6 +326,11 @@ extension SentenceParser {
             return nil
         }
         let token = tokens[index]
+        if token.isWord, token.text.contains("://") {
+            throw refusal(
+                .ambiguous, "this is a URL, not a file",
+                hints: ["Allow downloads from example.com.", "Block example.com."])
+        }
         if isRooted(token) {
             index += 1
             let place = try path(token)
@@ -346,6 +351,11 @@ extension SentenceParser {
             }
             index = start
             return nil
+        }
+        if token.isWord, !hasKind, FileWords.couldBeHostInstead(token.text) {
+            throw refusal(
+                .ambiguous, "“\(token.text)” can be a file or a host",
+                hints: ["Hide files called \"\(token.text)\".", "Block \(token.text)."])
         }
         index += 1
         if hasKind { index += 1 }
@@ -513,6 +523,14 @@ enum FileWords {
     static func isFileName(_ text: String) -> Bool {
         guard !text.isEmpty, !Vocabulary.knows(text) else { return false }
         return !text.contains("/") && !text.contains(":") && !text.contains("@")
+    }
+
+    /// A bare dotted word under a verb of files that looks like a host rather than like a file.
+    static func couldBeHostInstead(_ text: String) -> Bool {
+        guard text.contains("."), !text.hasPrefix(".") else { return false }
+        if Address(anySpelling: text) != nil { return true }
+        guard let last = text.split(separator: ".").last?.lowercased() else { return false }
+        return !extensions.contains(last) && PublicSuffix.isKnownTop(last)
     }
 
     /// A dotted word that is a host or a file, for all one can see.

@@ -350,6 +350,11 @@ extension SentenceParser {
         guard !name.isEmpty, name.allSatisfy({ $0.utf8.allSatisfy(Self.isKeyByte) }) else {
             throw refusal(.badName, at: start, "say which key", hints: [example])
         }
+        if Lexicon.services.phrases.contains(name.joined(separator: " ")) || name == ["git"] {
+            throw refusal(
+                .unsupported, at: start, "a key here is one that web requests carry; other keys never enter the guest",
+                hints: [example])
+        }
         guard effect == .allow, !claims else {
             throw refusal(
                 .unsupported, at: start, "a key is used where a sentence says so and nowhere else", hints: [example])

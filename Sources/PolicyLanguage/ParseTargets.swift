@@ -18,6 +18,7 @@ extension SentenceParser {
         var found = [first]
         // Where names begin that no "and their subdomains" has spoken of yet.
         var unspoken = 0
+        var isUnder = false
         try applyReach(to: &found, from: &unspoken)
         while !atEnd {
             let mark = index
@@ -31,8 +32,14 @@ extension SentenceParser {
                 index = mark
                 break
             }
+            isUnder = isUnder || found[found.count - 1].saysBeneath
             found.append(next)
             try applyReach(to: &found, from: &unspoken)
+            if isUnder, case .host = next.kind, found[found.count - 1].saidScope == nil {
+                throw Refusal(
+                    .ambiguous, next.range, "whether this name or only its subdomains are meant is not said",
+                    hints: ["Allow https to *.a.example and b.example.", "Allow https to *.a.example and *.b.example."])
+            }
         }
         if take("on", "the", "local", "network") || take("in", "the", "local", "network") {
             for position in found.indices {
@@ -97,6 +104,7 @@ extension SentenceParser {
             }
             var under = term
             under.saidScope = .under
+            under.saysBeneath = true
             under.range = spanning(start)
             return under
         }

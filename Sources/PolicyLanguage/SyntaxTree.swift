@@ -99,6 +99,8 @@ package struct TargetTerm: Sendable {
     /// How far the sentence says that the name reaches; nil when it does not say.
     package var saidScope: NameScope?
     package var onLocalNetwork = false
+    /// "subdomains of" stood before it; whether that holds for what follows it is for the sentence to say.
+    package var saysBeneath = false
     package var scheme: String?
     package var port: UInt16?
     package var path: WebPath?
