@@ -29,6 +29,7 @@ build: toolchain packages ## build into out/: out/bin/cowork runs in place
 image: build ## make the guest image where out/bin/cowork finds it
 	@echo "== guest image"
 	@$(OUT)/bin/cowork image build base --recipe images/base --store $(STORE)
+	@tools/warm $(OUT)
 
 image-check: build ## build the image twice from nothing and compare (long; by hand)
 	@tools/image-check

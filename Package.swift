@@ -59,43 +59,62 @@ var targets: [Target] = [
     module("PolicyCompiler", ["PolicyLanguage", "Core"]),
 
     // 3: one outside thing each
-    module("Virtualization", ["CLibvirt", "System", "Core", "Contract"]),
+    module("Virtualization", ["CLibvirt", "CLinux", "System", "Core", "Contract"]),
     module("VhostUser", ["System"]),
     module("Vsock", ["VhostUser", "System"]),
     module("Relay", ["Vsock", "Wire", "System"]),
     module("Confinement", ["CSeccomp", "CLinux", "System"]),
     module("Workspace", ["Confinement", "System", "Core", "Contract"]),
-    module("Store", ["CSQLite", "Core", "Contract"]),
+    module("Store", ["CSQLite", "System", "Core", "Contract"]),
     module("ImageStore", ["COpenSSL", "GuestImage", "System", "Core"]),
     module("Links", ["Varlink", "Wire", "System", "Core", "Contract"]),
 
     // 4
     module("Supervisor", ["Varlink", "Wire", "Core", "Contract"]),
-    module("GuestCore", ["Wire", "System"]),
+    module("GuestCore", ["CLinux", "Wire", "System"]),
     module("CommandLineKit", ["Core"]),
     module("PolicyCommands", ["PolicyCompiler", "PolicyLanguage", "System", "Core"]),
-
-    // 5: composition only
-    program(
-        "cowork",
+    module(
+        "Commands",
         [
             "CommandLineKit", "PolicyCommands", "Links", "ImageStore", "GuestImage", "Varlink", "Wire", "System",
             "Core",
-            "Contract",
         ]),
+
+    // 5: composition only
+    program("cowork", ["Commands", "CommandLineKit", "System", "Core"]),
     program(
         "coworkd",
-        ["Supervisor", "Links", "Workspace", "Store", "ImageStore", "Varlink", "System", "Core", "Contract"]),
-    program("cowork-hypervisor", ["Virtualization", "Links", "Varlink", "System", "Core", "Contract"]),
+        ["Supervisor", "Links", "Workspace", "Store", "ImageStore", "GuestImage", "System", "Core", "Contract"]),
+    program("cowork-hypervisor", ["Virtualization", "System", "Core"]),
     program("cowork-vsock", ["Relay", "Vsock", "Confinement", "Wire", "System"]),
     program("cowork-guest", ["GuestCore", "CGuestStart", "System"], linking: guestLinking),
 ]
 
 targets += [
+    // What tests of several modules share.
+    .target(name: "MachineDouble", dependencies: ["System"], path: "Tests/MachineDouble", swiftSettings: strict),
+
+    tests("CommandLineKitTests", ["CommandLineKit", "Core"]),
+    tests("CommandsTests", ["Commands", "CommandLineKit", "Varlink", "Wire", "System", "Core"]),
+    tests("ConfinementTests", ["Confinement", "System"]),
     tests("CoreTests", ["Core"]),
+    tests("GuestCoreTests", ["GuestCore", "Wire", "System"]),
+    tests("GuestImageTests", ["GuestImage", "Core"]),
+    tests("ImageStoreTests", ["ImageStore", "GuestImage", "System", "Core"]),
+    tests("LinksTests", ["Links", "Varlink", "Wire", "System", "Core", "Contract"]),
     tests("PolicyCommandsTests", ["PolicyCommands"]),
     tests("PolicyCompilerTests", ["PolicyCompiler", "PolicyLanguage"], tables: ["Tables"]),
+    tests("RelayTests", ["Relay", "MachineDouble", "Wire", "System"]),
+    tests("StoreTests", ["Store", "System", "Core", "Contract"]),
+    tests("SupervisorTests", ["Supervisor", "Varlink", "Wire", "Core", "Contract"]),
     tests("SystemTests", ["System"]),
+    tests("VarlinkTests", ["Varlink", "Core"]),
+    tests("VhostUserTests", ["VhostUser", "MachineDouble", "System"]),
+    tests("VirtualizationTests", ["Virtualization", "Contract", "System", "Core"]),
+    tests("VsockTests", ["Vsock", "VhostUser", "MachineDouble", "System"]),
+    tests("WireTests", ["Wire"]),
+    tests("WorkspaceTests", ["Workspace", "Confinement", "System", "Core", "Contract"]),
 ]
 
 let package = Package(name: "cowork", targets: targets)

@@ -1,16 +1,18 @@
 #define _GNU_SOURCE
 #include "clinux.h"
+#include "sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
-#include <linux/landlock.h>
+#include <linux/netlink.h>
 #include <linux/openat2.h>
 #include <linux/random.h>
 #include <linux/seccomp.h>
 #include <linux/vm_sockets.h>
+#include <malloc.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -48,6 +50,12 @@ int cl_pipe2(int fds[2], int flags) { return pipe2(fds, flags | O_CLOEXEC); }
 int cl_accept4(int fd, int flags) { return accept4(fd, NULL, NULL, flags | SOCK_CLOEXEC); }
 int cl_memfd_create(const char *name, unsigned flags) { return memfd_create(name, flags | MFD_CLOEXEC); }
 int cl_close_range(unsigned first, unsigned last) { return (int)syscall(SYS_close_range, first, last, 0); }
+
+const int cl_SEAL_SHRINK = F_SEAL_SHRINK;
+const int cl_SEAL_GROW = F_SEAL_GROW;
+const unsigned cl_MFD_SEALABLE = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+int cl_get_seals(int fd) { return fcntl(fd, F_GET_SEALS); }
+int cl_add_seals(int fd, int seals) { return fcntl(fd, F_ADD_SEALS, seals); }
 int cl_dup_cloexec(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 3); }
 
 int cl_set_cloexec(int fd, int on) {
@@ -63,7 +71,7 @@ int cl_set_nonblocking(int fd, int on) {
 int cl_open_beneath(int dirfd, const char *path, int flags, unsigned mode, int no_links) {
     struct open_how how = {
         .flags = (uint64_t)(flags | O_CLOEXEC),
-        .mode = (flags & (O_CREAT | O_TMPFILE)) ? mode : 0,
+        .mode = (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE ? mode : 0,   // O_TMPFILE has O_DIRECTORY in it
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | (no_links ? RESOLVE_NO_SYMLINKS : 0),
     };
     return (int)syscall(SYS_openat2, dirfd, path, &how, sizeof how);
@@ -237,6 +245,35 @@ int cl_raise_ambient_capabilities(void) {
     return 0;
 }
 
+int cl_keep_capabilities(uint64_t kept) {
+    for (int capability = 0; capability < 64; capability++)
+        if (!(kept >> capability & 1) && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0 && errno == EINVAL) break;
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) return -1;
+    uint32_t words[2] = { (uint32_t)kept, (uint32_t)(kept >> 32) };
+    if (set_capabilities(words, words, words) < 0) return -1;
+    for (int capability = 0; capability < 64; capability++)
+        if (kept >> capability & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) < 0) return -1;
+    return 0;
+}
+
+int cl_clear_effective_capabilities(void) {
+    struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &header, data) < 0) return -1;
+    data[0].effective = data[1].effective = 0;
+    return (int)syscall(SYS_capset, &header, data);
+}
+
+// glibc's wrappers change every thread; the kernel's calls change the one that makes them.
+int cl_set_thread_ids_for_files(uint32_t uid, uint32_t gid, const uint32_t *groups, size_t group_count) {
+    if (syscall(SYS_setgroups, group_count, groups) < 0) return -1;
+    syscall(SYS_setfsgid, gid);
+    syscall(SYS_setfsuid, uid);
+    // Neither says whether it worked; both answer the present id.
+    if ((uint32_t)syscall(SYS_setfsgid, gid) != gid || (uint32_t)syscall(SYS_setfsuid, uid) != uid) { errno = EPERM; return -1; }
+    return 0;
+}
+
 static int write_text(const char *path, const char *text) {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0) return -1;
@@ -269,27 +306,14 @@ static int enter_namespaces(const struct cl_spawn *request) {
     return 0;
 }
 
-static int bind_read_only(const struct cl_spawn *request) {
-    if (request->read_only_fd < 0) return 0;
-    char source[64];
-    snprintf(source, sizeof source, "/proc/self/fd/%d", request->read_only_fd);
-    struct statvfs found;
-    if (fstatvfs(request->read_only_fd, &found) < 0) return -1;
-    // A mount made in a parent user namespace has its flags locked: they must be named again.
-    unsigned long kept = ((found.f_flag & ST_NOSUID) ? MS_NOSUID : 0) | ((found.f_flag & ST_NODEV) ? MS_NODEV : 0)
-        | ((found.f_flag & ST_NOEXEC) ? MS_NOEXEC : 0) | ((found.f_flag & ST_NOATIME) ? MS_NOATIME : 0)
-        | ((found.f_flag & ST_RELATIME) ? MS_RELATIME : 0) | ((found.f_flag & ST_NODIRATIME) ? MS_NODIRATIME : 0);
-    if (mount(source, request->read_only_at, NULL, MS_BIND, NULL) < 0) return -1;
-    return mount(NULL, request->read_only_at, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | kept, NULL);
-}
-
 // In the child, between fork and exec: async-signal-safe calls only (snprintf of integers is, in glibc).
-static int place_descriptors(const struct cl_spawn *request, int *report) {
+static int place_descriptors(const struct cl_spawn *request, int *report, int *folder) {
     int above = 3;
     for (size_t i = 0; i < request->move_count; i++)
         if (request->moves[i].to >= above) above = request->moves[i].to + 1;
-    int kept = fcntl(*report, F_DUPFD_CLOEXEC, above + (int)request->move_count + 1);
+    int kept = fcntl(*report, F_DUPFD_CLOEXEC, above + (int)request->move_count + 2);
     if (kept < 0) return -1;
+    if (*folder >= 0 && (*folder = fcntl(*folder, F_DUPFD_CLOEXEC, above)) < 0) return -1;
     close(*report);
     *report = kept;
     int lifted[64];
@@ -307,18 +331,11 @@ static int is_target(const struct cl_spawn *request, int fd) {
     return 0;
 }
 
-static void close_others(const struct cl_spawn *request, int report) {
-    int highest = report;
+static void close_others(const struct cl_spawn *request, int report, int folder) {
+    int highest = report > folder ? report : folder;
     for (int fd = 0; fd < highest; fd++)
-        if (fd != report && fd != request->read_only_fd && !is_target(request, fd)) close(fd);
-    if (request->read_only_fd > report) {
-        if (request->read_only_fd > report + 1) cl_close_range((unsigned)report + 1, (unsigned)request->read_only_fd - 1);
-        cl_close_range((unsigned)request->read_only_fd + 1, ~0u);
-        fcntl(request->read_only_fd, F_SETFD, FD_CLOEXEC);
-    } else {
-        cl_close_range((unsigned)report + 1, ~0u);
-        if (request->read_only_fd >= 0) fcntl(request->read_only_fd, F_SETFD, FD_CLOEXEC);
-    }
+        if (fd != report && fd != folder && !is_target(request, fd)) close(fd);
+    cl_close_range((unsigned)highest + 1, ~0u);
 }
 
 static void execute(const struct cl_spawn *request) {
@@ -354,8 +371,9 @@ static void run_child(const struct cl_spawn *request, int report) {
     for (int number = 1; number < NSIG; number++)
         if (number != SIGKILL && number != SIGSTOP) signal(number, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    if (place_descriptors(request, &report) < 0) goto failed;
-    close_others(request, report);
+    int folder = request->folder_at ? request->folder_fd : -1;
+    if (place_descriptors(request, &report, &folder) < 0) goto failed;
+    close_others(request, report, folder);
 
     stage = CL_SPAWN_SESSION;
     if (request->new_session && setsid() < 0) goto failed;
@@ -363,6 +381,7 @@ static void run_child(const struct cl_spawn *request, int report) {
     if (request->umask >= 0) umask((mode_t)request->umask);
 
     stage = CL_SPAWN_LIMITS;
+    if (request->ordinary_oom_score && write_text("/proc/self/oom_score_adj", "0") < 0) goto failed;
     for (size_t i = 0; i < request->limit_count; i++) {
         struct rlimit limit = { .rlim_cur = request->limits[i].soft, .rlim_max = request->limits[i].hard };
         if (setrlimit((__rlimit_resource_t)request->limits[i].resource, &limit) < 0) goto failed;
@@ -373,14 +392,19 @@ static void run_child(const struct cl_spawn *request, int report) {
     if (request->parent_death_signal) {
         if (prctl(PR_SET_PDEATHSIG, request->parent_death_signal, 0, 0, 0) < 0) goto failed;
     }
+    stage = CL_SPAWN_MOUNT;
+    // A descriptor keeps its mount of the old namespace, which cannot be bound in a new one; the working directory moves.
+    if (request->folder_at && fchdir(folder) < 0) goto failed;
     stage = CL_SPAWN_NAMESPACES;
     if (enter_namespaces(request) < 0) goto failed;
     stage = CL_SPAWN_MOUNT;
-    if (bind_read_only(request) < 0) goto failed;
+    if (request->folder_at && cl_enter_private_root(request) < 0) goto failed;
     stage = CL_SPAWN_CWD;
     if (request->cwd && chdir(request->cwd) < 0) goto failed;
     stage = CL_SPAWN_FILTER;
     if (request->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) goto failed;
+    if (request->path_rule_count > 0 && cl_landlock_paths(request->path_rules, request->path_rule_count) < 0) goto failed;
+    if (request->keep_capabilities && cl_keep_capabilities(request->capabilities) < 0) goto failed;
     if (request->filter) {
         struct sock_fprog program = { .len = (unsigned short)(request->filter_length / sizeof(struct sock_filter)),
                                       .filter = (struct sock_filter *)request->filter };
@@ -446,6 +470,14 @@ int cl_wait_pidfd(int pidfd, int block, struct cl_exit *out) {
     return 1;
 }
 
+int cl_peek_ended_child(void) {
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    int result = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
+    if (result < 0) return errno == ECHILD ? 0 : -1;
+    return info.si_pid;
+}
+
 int cl_wait_any(struct cl_exit *out) {
     siginfo_t info;
     memset(&info, 0, sizeof info);
@@ -457,6 +489,20 @@ int cl_wait_any(struct cl_exit *out) {
     copy_exit(&info, out);
     return 1;
 }
+
+int cl_wait_peek(struct cl_exit *out) {
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    int result;
+    do result = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
+    while (result < 0 && errno == EINTR);
+    if (result < 0) return -1;
+    if (info.si_pid == 0) return 0;
+    copy_exit(&info, out);
+    return 1;
+}
+
+int cl_reap(int pid) { return waitpid(pid, NULL, WNOHANG) < 0 ? -1 : 0; }
 
 int cl_own_memory(uint64_t *resident_bytes) {
     int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
@@ -472,19 +518,52 @@ int cl_own_memory(uint64_t *resident_bytes) {
     return 0;
 }
 
+void cl_release_memory(void) { malloc_trim(0); }
+
 // Namespaces and mounts --------------------------------------------------------------------------------------------
 
 const int cl_CLONE_NEWUSER = CLONE_NEWUSER, cl_CLONE_NEWNET = CLONE_NEWNET, cl_CLONE_NEWNS = CLONE_NEWNS,
           cl_CLONE_NEWIPC = CLONE_NEWIPC, cl_CLONE_NEWUTS = CLONE_NEWUTS, cl_CLONE_NEWPID = CLONE_NEWPID;
 const unsigned long cl_MS_RDONLY = MS_RDONLY, cl_MS_NOSUID = MS_NOSUID, cl_MS_NODEV = MS_NODEV,
                     cl_MS_NOEXEC = MS_NOEXEC, cl_MS_BIND = MS_BIND, cl_MS_REC = MS_REC, cl_MS_PRIVATE = MS_PRIVATE,
-                    cl_MS_MOVE = MS_MOVE, cl_MS_REMOUNT = MS_REMOUNT, cl_MS_NOATIME = MS_NOATIME;
+                    cl_MS_MOVE = MS_MOVE, cl_MS_REMOUNT = MS_REMOUNT, cl_MS_NOATIME = MS_NOATIME,
+                    cl_MS_SLAVE = MS_SLAVE;
 
 int cl_unshare(int flags) { return unshare(flags); }
 int cl_setns(int fd, int flags) { return setns(fd, flags); }
 int cl_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data) {
     return mount(source, target, type, flags, data);
 }
+int cl_remount_read_only(const char *target) {
+    struct statvfs found;
+    if (statvfs(target, &found) < 0) return -1;
+    // A mount made in a parent user namespace has its flags locked: they must be named again.
+    unsigned long kept = ((found.f_flag & ST_NOSUID) ? MS_NOSUID : 0) | ((found.f_flag & ST_NODEV) ? MS_NODEV : 0)
+        | ((found.f_flag & ST_NOEXEC) ? MS_NOEXEC : 0) | ((found.f_flag & ST_NOATIME) ? MS_NOATIME : 0)
+        | ((found.f_flag & ST_RELATIME) ? MS_RELATIME : 0) | ((found.f_flag & ST_NODIRATIME) ? MS_NODIRATIME : 0);
+    return mount(NULL, target, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | kept, NULL);
+}
+
+int cl_change_root(const char *root) {
+    if (chdir(root) < 0) return -1;
+    if (syscall(SYS_pivot_root, ".", ".") < 0) return -1;   // the old root now lies on top of the new one
+    if (umount2(".", MNT_DETACH) < 0) return -1;
+    return chdir("/");
+}
+
+int cl_unshare_as_self(int flags) {
+    char line[64];
+    uid_t uid = geteuid();
+    gid_t gid = getegid();
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);   // else /proc/self belongs to root
+    if (unshare(flags | CLONE_NEWUSER) < 0) return -1;
+    if (write_text("/proc/self/setgroups", "deny") < 0 && errno != ENOENT) return -1;
+    snprintf(line, sizeof line, "%u %u 1", uid, uid);
+    if (write_text("/proc/self/uid_map", line) < 0) return -1;
+    snprintf(line, sizeof line, "%u %u 1", gid, gid);
+    return write_text("/proc/self/gid_map", line);
+}
+
 int cl_umount(const char *target, int detach) { return umount2(target, detach ? MNT_DETACH : 0); }
 int cl_chroot(const char *path) { return chroot(path); }
 
@@ -529,6 +608,18 @@ int cl_add_entropy(const void *bytes, size_t length) {
 }
 
 int cl_power_off(void) { return reboot(RB_POWER_OFF); }
+int cl_signal_on_ctrl_alt_delete(void) { return reboot(RB_DISABLE_CAD); }
+
+int cl_kernel_event_socket(void) {
+    int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
+    if (fd < 0) return -1;
+    struct sockaddr_nl here = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+    if (bind(fd, (struct sockaddr *)&here, sizeof here) == 0) return fd;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
 
 int cl_open_pty(int *controller, char *terminal_path, size_t path_length) {
     int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -554,6 +645,17 @@ int cl_get_window_size(int fd, unsigned *rows, unsigned *columns) {
     *rows = size.ws_row;
     *columns = size.ws_col;
     return 0;
+}
+
+int cl_end_of_input_character(int fd) {
+    struct termios now;
+    if (tcgetattr(fd, &now) < 0) return -1;
+    return (now.c_lflag & ICANON) ? now.c_cc[VEOF] : 0;
+}
+
+int cl_bytes_waiting(int fd) {
+    int count = 0;
+    return ioctl(fd, FIONREAD, &count) < 0 ? -1 : count;
 }
 
 static void copy_space(const struct statvfs *found, struct cl_space *out) {
@@ -585,6 +687,8 @@ int cl_getrandom(void *bytes, size_t length) {
     return 0;
 }
 
+int cl_kvm_version(int fd) { return ioctl(fd, 0xAE00 /* KVM_GET_API_VERSION */, 0); }
+
 // Confinement -----------------------------------------------------------------------------------------------------
 
 int cl_install_filter(const void *filter, size_t length) {
@@ -593,42 +697,6 @@ int cl_install_filter(const void *filter, size_t length) {
     long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
     if (result > 0) { errno = ESRCH; return -1; }   // the thread that could not be brought in line
     return (int)result;
-}
-
-int cl_landlock_version(void) {
-    return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-}
-
-#define READ_RIGHTS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
-#define WRITE_RIGHTS (LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE \
-    | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK \
-    | LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM)
-// Since version 2 and 3 of the kernel interface; Debian 12's headers may lack the names.
-#define REFER_RIGHT (1ULL << 13)
-#define TRUNCATE_RIGHT (1ULL << 14)
-
-const uint64_t cl_LANDLOCK_READ = READ_RIGHTS;
-const uint64_t cl_LANDLOCK_WRITE = WRITE_RIGHTS | REFER_RIGHT | TRUNCATE_RIGHT;
-const uint64_t cl_LANDLOCK_EXECUTE = LANDLOCK_ACCESS_FS_EXECUTE;
-
-int cl_landlock_restrict(const int *fds, const uint64_t *rights, size_t count) {
-    int version = cl_landlock_version();
-    if (version < 1) return -1;
-    uint64_t known = READ_RIGHTS | WRITE_RIGHTS | LANDLOCK_ACCESS_FS_EXECUTE | (version >= 2 ? REFER_RIGHT : 0) | (version >= 3 ? TRUNCATE_RIGHT : 0);
-    struct landlock_ruleset_attr attributes = { .handled_access_fs = known };
-    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
-    if (ruleset < 0) return -1;
-    int result = 0;
-    for (size_t i = 0; i < count && result == 0; i++) {
-        struct landlock_path_beneath_attr rule = { .allowed_access = rights[i] & known, .parent_fd = fds[i] };
-        result = (int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
-    }
-    if (result == 0) result = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    if (result == 0) result = (int)syscall(SYS_landlock_restrict_self, ruleset, 0);
-    int saved = errno;
-    close(ruleset);
-    errno = saved;
-    return result;
 }
 
 // Others ----------------------------------------------------------------------------------------------------------

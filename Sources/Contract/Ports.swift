@@ -4,6 +4,8 @@ package import Wire
 // What the supervisor needs of the outside world. Modules of layer 3 implement these; tests bring fakes.
 
 package protocol MachineHost: Sendable {
+    /// Connects to a hypervisor half that an earlier daemon started; false when none lives. Every other call starts one.
+    func attach() async -> Bool
     func report() async throws(Fault) -> HypervisorReport
     func probe(image: ImageParts, again: Bool) async throws(Fault) -> AcceleratorReport
     func start(_ specification: MachineSpecification) async throws(Fault)
@@ -44,7 +46,7 @@ package protocol RelayHost: Sendable {
     func launch(session: SessionID) async throws(Fault) -> any SessionRelay
     /// Connects to the relay an earlier daemon started; nil when it is gone.
     func adopt(session: SessionID, identity: ProcessIdentity) async -> (any SessionRelay)?
-    /// Removes the session's socket directory.
+    /// Removes the session's socket directory, and ends whatever still listens in it.
     func forget(session: SessionID) async
 }
 

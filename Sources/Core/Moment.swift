@@ -27,6 +27,34 @@ package struct Moment: Sendable, Hashable, Comparable {
             + ".\(padded(rest % 1000, 3))Z"
     }
 
+    /// Reads what `text` writes, with or without the fraction; nil when it is something else.
+    package init?(_ text: String) {
+        let bytes = Array(text.utf8)
+        let separators: [Int: UInt8] = [4: 45, 7: 45, 10: 84, 13: 58, 16: 58]
+        guard bytes.count >= 20, bytes.last == 90, separators.allSatisfy({ bytes[$0.key] == $0.value }) else {
+            return nil
+        }
+        func number(_ range: Range<Int>) -> Int64? {
+            bytes[range].allSatisfy { (48...57).contains($0) }
+                ? bytes[range].reduce(0) { $0 * 10 + Int64($1 - 48) } : nil
+        }
+        guard let year = number(0..<4), let month = number(5..<7), (1...12).contains(month), let day = number(8..<10),
+            (1...31).contains(day), let hour = number(11..<13), hour < 24, let minute = number(14..<16), minute < 60,
+            let second = number(17..<19), second < 61
+        else { return nil }
+        var fraction: Int64 = 0
+        if bytes.count > 20 {
+            guard bytes.count == 24, bytes[19] == 46, let found = number(20..<23) else { return nil }
+            fraction = found
+        }
+        let shiftedYear = month <= 2 ? year - 1 : year
+        let era = Self.floorDivide(shiftedYear, 400)
+        let yearOfEra = shiftedYear - era * 400
+        let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
+        let days = era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
+        milliseconds = ((days * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + fraction
+    }
+
     private static func floorDivide(_ value: Int64, _ by: Int64) -> Int64 {
         value >= 0 ? value / by : -((-value + by - 1) / by)
     }

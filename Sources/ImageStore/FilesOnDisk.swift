@@ -25,6 +25,20 @@ extension Files {
         try systemCall("fsync", path) { fsync(raw) }
     }
 
+    /// The absolute path of a directory, links resolved.
+    static func resolved(_ path: String) throws(SystemError) -> String {
+        let directory = try openDirectory(path)
+        return try self.path(ofRaw: directory.raw)
+    }
+
+    /// Makes a directory and what is missing above it, for everybody to read.
+    static func makeDirectories(_ path: String) throws(SystemError) {
+        guard !exists(path) else { return }
+        let parent = path.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
+        if !parent.isEmpty { try makeDirectories(parent) }
+        try makeDirectory(path)
+    }
+
     static func makeDirectory(_ path: String) throws(SystemError) {
         try systemCall("mkdir", path) { mkdir(path, 0o755) }
         try systemCall("chmod", path) { chmod(path, 0o755) }
@@ -40,6 +54,24 @@ extension Files {
         let file = try open(path, O_RDONLY | O_NOFOLLOW)
         let raw = file.raw
         try systemCall("fsync", path) { fsync(raw) }
+    }
+
+    /// Removes a tree without ever following a link or entering another file system: what a killed build may have left
+    /// mounted in its directory is not ours to empty. Such a tree is refused and stays.
+    static func removeTree(_ path: String, on sibling: String) throws(SystemError) {
+        guard exists(path) else { return }
+        try removeTree(path, device: try status(sibling, followLinks: false).device)
+    }
+
+    private static func removeTree(_ path: String, device: UInt64) throws(SystemError) {
+        let found = try status(path, followLinks: false)
+        guard found.device == device else { throw SystemError("remove", code: EXDEV, subject: path) }
+        if found.kind == .directory {
+            for name in try entries(path) { try removeTree(path + "/" + name, device: device) }
+            try systemCall("rmdir", path) { rmdir(path) }
+        } else {
+            try systemCall("unlink", path) { unlink(path) }
+        }
     }
 
     /// The lengths of all files beneath a directory, as far as they can be seen.

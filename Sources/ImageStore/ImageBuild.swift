@@ -66,20 +66,21 @@ extension ImageStore {
             return BuildResult(image: image, wasCurrent: true)
         }
 
-        try hosted("cannot make the image store \(root)") { () throws(SystemError) in try makeRoot() }
+        // Others may read it: the program that runs guests does so under another identity.
+        try hosted("cannot make the image store \(root)") { () throws(SystemError) in try Files.makeDirectories(root) }
         let lock = try StoreLock(root: root)
         defer { lock.hold() }
         try reapLeftovers()
         let work = root + "/" + Self.workPrefix + "build-\(getpid())"
         try hosted("cannot write to \(root)") { () throws(SystemError) in try Files.makeDirectory(work) }
         do {
-            let parts = try obtainParts(recipe, request: request, programs: programs, work: work, progress: progress)
+            let parts = try obtainParts(recipe, request: request, work: work, progress: progress)
             progress(.packing)
             let image = try assemble(recipe, parts: parts, guest: guest, work: work)
-            try? Files.removeTree(work)
+            try? Files.removeTree(work, on: root)
             return BuildResult(image: image, wasCurrent: false)
         } catch {
-            try? Files.removeTree(work)
+            try? Files.removeTree(work, on: root)
             throw error
         }
     }
@@ -92,17 +93,8 @@ extension ImageStore {
         return image
     }
 
-    private func makeRoot() throws(SystemError) {
-        guard !Files.exists(root) else { return }
-        let parent = root.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
-        if !parent.isEmpty && !Files.exists(parent) { try Directories.makePrivate(parent, owner: geteuid()) }
-        // The program that runs guests reads images, and may do so under another identity.
-        try Files.makeDirectory(root)
-    }
-
     private func obtainParts(
-        _ recipe: Recipe, request: BuildRequest, programs: RecipePrograms, work: String,
-        progress: (BuildProgress) -> Void
+        _ recipe: Recipe, request: BuildRequest, work: String, progress: (BuildProgress) -> Void
     ) throws(Fault) -> PartsCache {
         let name = PartsCache.directory(for: recipe.record.name, recipe.digest)
         let path = root + "/" + name
@@ -112,7 +104,14 @@ extension ImageStore {
         }
         progress(.running(recipe: recipe.record.name.text))
         let made = work + "/parts"
-        try hosted("cannot write to \(root)") { () throws(SystemError) in try Files.makeDirectory(made) }
+        // Root's temporary files are then taken away with the rest of a killed build. An ordinary user's recipe works
+        // under ids that could not enter this directory.
+        let scratch = geteuid() == 0 ? work + "/scratch" : nil
+        try hosted("cannot write to \(root)") { () throws(SystemError) in
+            try Files.makeDirectory(made)
+            if let scratch { try Files.makeDirectory(scratch) }
+        }
+        let programs = RecipePrograms(environment: request.environment, scratch: scratch)
         try programs.run(recipe.directory + "/build", [made], limit: request.limit) { progress(.output($0)) }
         try PartsCache.seal(made, recipe: recipe)
         if Files.exists(path) { _ = try remove(name) }

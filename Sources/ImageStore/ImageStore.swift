@@ -7,9 +7,12 @@ import System
 /// current one. Everything that changes the store happens under its lock and by rename, so that a reader sees whole
 /// images only. Entries that start with a dot are the store's own: work in progress and the cache of built parts.
 package struct ImageStore: Sendable {
+    /// Absolute, because recipes work in other directories.
     package let root: String
 
-    package init(root: String) { self.root = root }
+    package init(root: String) {
+        self.root = root.hasPrefix("/") ? root : (try? Files.resolved(".")).map { $0 + "/" + root } ?? root
+    }
 
     package struct Listed: Sendable, Equatable {
         package let name: String
@@ -123,7 +126,8 @@ package struct ImageStore: Sendable {
     /// Takes away what killed builds and prunes left. Only under the lock: then nobody is at work.
     func reapLeftovers() throws(Fault) {
         for name in try entries() where name.hasPrefix(Self.workPrefix) {
-            try hosted("cannot clean up in \(root)") { () throws(SystemError) in try Files.removeTree(root + "/" + name)
+            try hosted("cannot clean up in \(root)") { () throws(SystemError) in
+                try Files.removeTree(root + "/" + name, on: root)
             }
         }
     }
@@ -135,7 +139,7 @@ package struct ImageStore: Sendable {
         let bytes = Files.treeBytes(from)
         try hosted("cannot remove \(from)") { () throws(SystemError) in
             try systemCall("rename", from) { rename(from, aside) }
-            try Files.removeTree(aside)
+            try Files.removeTree(aside, on: root)
         }
         return Removed(directory: name, apparentBytes: bytes)
     }

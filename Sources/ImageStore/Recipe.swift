@@ -16,7 +16,7 @@ struct Recipe {
 
     init(directory: String, programs: RecipePrograms) throws(Fault) {
         let shown = Display.escaped(directory)
-        guard let absolute = try? Files.path(ofRaw: Files.openDirectory(directory).raw),
+        guard let absolute = try? Files.resolved(directory),
             let name = absolute.split(separator: "/").last.flatMap({ PlainName(String($0)) })
         else {
             throw Fault(.notFound, "there is no recipe at \(shown)", hint: "a recipe is a folder such as images/base")

@@ -12,9 +12,11 @@ struct RecipePrograms {
     ]
     private static let longestLine = 4096
 
-    init(environment: [String: String]) {
+    /// `scratch` is for temporary files, nil for the system's usual place.
+    init(environment: [String: String], scratch: String? = nil) {
         var kept = environment.filter { Self.inherited.contains($0.key) }
         kept["PATH"] = kept["PATH"] ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        if let scratch { kept["TMPDIR"] = scratch }
         kept["LC_ALL"] = "C.UTF-8"
         self.environment = kept
     }

@@ -16,15 +16,21 @@ package enum PolicyCommand {
     }
 
     package static let usage = """
-        usage: cowork policy check FILE…            are these files understood
-               cowork policy explain FILE…          print back what was understood
-               cowork policy why REQUEST [--policy FILE]… [--at TIME] [--since TIME] [--method M] [--resolves-to ADDRESS]
-               cowork policy test FILE…             run the FILE.test beside each policy
-               cowork policy fmt FILE…              one canonical layout, in place
-               cowork policy diff A B               what B newly allows, asks and denies
-               cowork policy compile FILE… --to nft|gateway|dns|files|seccomp|json [--names FILE]
-               cowork policy language               the reference of the language
-        all take --json
+        usage: cowork policy COMMAND [--json]
+
+          check FILE…      are all sentences of these files understood
+          explain FILE…    print back what was understood
+          why REQUEST [--policy FILE]… [--at TIME] [--since TIME] [--method METHOD]
+              [--resolves-to ADDRESS]
+                           what is decided about a request, by which sentence
+          test FILE…       run the FILE.test beside each policy
+          fmt FILE…        one canonical layout, in place
+          diff A B         what B newly allows, asks and denies
+          compile FILE… --to nft|gateway|dns|files|seccomp|json [--names FILE]
+          language         the reference of the language
+
+        A request is a URL, tcp:HOST:PORT, udp:HOST:PORT, dns:NAME, ingress:PORT,
+        read:PATH, write:PATH, delete:PATH or syscall:NAME.
 
         """
 

@@ -21,6 +21,8 @@ package struct ChildSpecification: Sendable {
     package var parentDeathSignal: Int32 = 0
     package var noNewPrivileges = false
     package var umask: UInt32?
+    /// Undoes this process's own protection from the out-of-memory killer.
+    package var ordinaryOOMScore = false
     package var sandbox = Sandbox()
 
     package struct Identity: Sendable, Equatable {
@@ -50,19 +52,39 @@ package struct ChildSpecification: Sendable {
         package var mountNamespace = false
         package var networkNamespace = false
         package var ipcNamespace = false
-        /// An open directory that is made read-only and bound at a path, in the child's mount namespace.
-        package var readOnlyBind: ReadOnlyBind?
+        /// With `mountNamespace`: the child's whole view of files. Its working directory is then `/`.
+        package var root: PrivateRoot?
+        /// With at least one: Landlock, which refuses the rest.
+        package var pathRules: [PathRule] = []
+        /// Not nil: exactly these stay with the program, bit by number, and it can never have more.
+        package var capabilities: UInt64?
         /// A compiled seccomp filter, installed just before the program starts.
         package var filter: [UInt8] = []
         package init() {}
     }
 
-    package struct ReadOnlyBind: Sendable, Equatable {
-        package let directory: Int32
+    /// An empty read-only root that holds one open directory, and paths of the host read-only. A path that is a link on
+    /// the host is the same link inside; one that the host lacks is left out.
+    package struct PrivateRoot: Sendable, Equatable {
+        package let folder: Int32
         package let at: String
-        package init(directory: Int32, at: String) {
-            self.directory = directory
+        package let isReadOnly: Bool
+        package let hostPaths: [String]
+        package init(folder: Int32, at: String, isReadOnly: Bool, hostPaths: [String]) {
+            self.folder = folder
             self.at = at
+            self.isReadOnly = isReadOnly
+            self.hostPaths = hostPaths
+        }
+    }
+
+    /// Landlock's rights beneath a path of the child's own view; an absent path is left out.
+    package struct PathRule: Sendable, Equatable {
+        package let path: String
+        package let rights: UInt64
+        package init(path: String, rights: UInt64) {
+            self.path = path
+            self.rights = rights
         }
     }
 
@@ -114,9 +136,13 @@ package final class Child: Sendable {
         let environment = specification.environment.map { "\($0.key)=\($0.value)" }.sorted()
         var arguments = CStrings([specification.program] + specification.arguments)
         var variables = CStrings(environment)
+        var rootPaths = CStrings(specification.sandbox.root?.hostPaths ?? [])
+        var rulePaths = CStrings(specification.sandbox.pathRules.map(\.path))
         defer {
             arguments.free()
             variables.free()
+            rootPaths.free()
+            rulePaths.free()
         }
         let null = open("/dev/null", O_RDWR | O_CLOEXEC)
         defer { close(null) }
@@ -126,41 +152,53 @@ package final class Child: Sendable {
         let limits = specification.limits.map { cl_limit(resource: $0.resource, soft: $0.soft, hard: $0.hard) }
         let groups = specification.identity?.groups ?? []
         let sandbox = specification.sandbox
+        let rules = sandbox.pathRules.enumerated().map { index, rule in
+            cl_path_rule(path: rulePaths.pointer[index], rights: rule.rights)
+        }
 
         var out = cl_spawned()
         let result = specification.program.withCString { program in
             withOptional(specification.searchPath) { search in
                 withOptional(specification.workingDirectory) { directory in
-                    withOptional(sandbox.readOnlyBind?.at) { bindPoint in
+                    withOptional(sandbox.root?.at) { folderPoint in
                         moves.withUnsafeBufferPointer { moves in
                             limits.withUnsafeBufferPointer { limits in
                                 groups.withUnsafeBufferPointer { groups in
-                                    sandbox.filter.withUnsafeBytes { filter in
-                                        var request = cl_spawn(
-                                            path: program, search: search, argv: arguments.pointer,
-                                            envp: variables.pointer, cwd: directory, moves: moves.baseAddress,
-                                            move_count: moves.count,
-                                            new_session: specification.newSession ? 1 : 0,
-                                            controlling_terminal: specification.controllingTerminal ?? -1,
-                                            set_ids: specification.identity == nil ? 0 : 1,
-                                            uid: specification.identity?.uid ?? 0,
-                                            gid: specification.identity?.gid ?? 0, groups: groups.baseAddress,
-                                            group_count: groups.count, limits: limits.baseAddress,
-                                            limit_count: limits.count,
-                                            parent_death_signal: specification.parentDeathSignal,
-                                            no_new_privileges: specification.noNewPrivileges ? 1 : 0,
-                                            umask: specification.umask.map { Int32($0) } ?? -1,
-                                            new_user_namespace: sandbox.userNamespace == nil ? 0 : 1,
-                                            inside_uid: sandbox.userNamespace?.uid ?? 0,
-                                            inside_gid: sandbox.userNamespace?.gid ?? 0,
-                                            new_mount_namespace: sandbox.mountNamespace ? 1 : 0,
-                                            new_network_namespace: sandbox.networkNamespace ? 1 : 0,
-                                            new_ipc_namespace: sandbox.ipcNamespace ? 1 : 0,
-                                            read_only_fd: sandbox.readOnlyBind?.directory ?? -1,
-                                            read_only_at: bindPoint,
-                                            filter: sandbox.filter.isEmpty ? nil : filter.baseAddress,
-                                            filter_length: filter.count)
-                                        return cl_spawn(&request, &out)
+                                    rules.withUnsafeBufferPointer { rules in
+                                        sandbox.filter.withUnsafeBytes { filter in
+                                            var request = cl_spawn(
+                                                path: program, search: search, argv: arguments.pointer,
+                                                envp: variables.pointer, cwd: directory, moves: moves.baseAddress,
+                                                move_count: moves.count,
+                                                new_session: specification.newSession ? 1 : 0,
+                                                controlling_terminal: specification.controllingTerminal ?? -1,
+                                                set_ids: specification.identity == nil ? 0 : 1,
+                                                uid: specification.identity?.uid ?? 0,
+                                                gid: specification.identity?.gid ?? 0, groups: groups.baseAddress,
+                                                group_count: groups.count, limits: limits.baseAddress,
+                                                limit_count: limits.count,
+                                                parent_death_signal: specification.parentDeathSignal,
+                                                no_new_privileges: specification.noNewPrivileges ? 1 : 0,
+                                                umask: specification.umask.map { Int32($0) } ?? -1,
+                                                ordinary_oom_score: specification.ordinaryOOMScore ? 1 : 0,
+                                                new_user_namespace: sandbox.userNamespace == nil ? 0 : 1,
+                                                inside_uid: sandbox.userNamespace?.uid ?? 0,
+                                                inside_gid: sandbox.userNamespace?.gid ?? 0,
+                                                new_mount_namespace: sandbox.mountNamespace ? 1 : 0,
+                                                new_network_namespace: sandbox.networkNamespace ? 1 : 0,
+                                                new_ipc_namespace: sandbox.ipcNamespace ? 1 : 0,
+                                                folder_fd: sandbox.root?.folder ?? -1, folder_at: folderPoint,
+                                                folder_read_only: sandbox.root?.isReadOnly == true ? 1 : 0,
+                                                root_paths: rootPaths.pointer,
+                                                root_path_count: sandbox.root?.hostPaths.count ?? 0,
+                                                path_rules: rules.isEmpty ? nil : rules.baseAddress,
+                                                path_rule_count: rules.count,
+                                                keep_capabilities: sandbox.capabilities == nil ? 0 : 1,
+                                                capabilities: sandbox.capabilities ?? 0,
+                                                filter: sandbox.filter.isEmpty ? nil : filter.baseAddress,
+                                                filter_length: filter.count)
+                                            return cl_spawn(&request, &out)
+                                        }
                                     }
                                 }
                             }

@@ -92,6 +92,28 @@ package enum Accounts {
 
     package static func home(of uid: UInt32) -> String? { find(uid: uid)?.home }
 
+    package static func groupName(_ gid: UInt32) -> String? {
+        var entry = group()
+        var found: UnsafeMutablePointer<group>?
+        var room = [CChar](repeating: 0, count: 64 << 10)
+        guard getgrgid_r(gid, &entry, &room, room.count, &found) == 0, found != nil else { return nil }
+        return String(cString: entry.gr_name)
+    }
+
+    /// The groups `account` is in, its own among them.
+    package static func groups(of account: Account) -> [UInt32] {
+        var count: Int32 = 64
+        while count <= 65_536 {
+            var found = [gid_t](repeating: 0, count: Int(count))
+            let room = count
+            if getgrouplist(account.name, account.gid, &found, &count) >= 0 {
+                return Array(found.prefix(Int(count)))
+            }
+            count = max(count, room &* 2)
+        }
+        return [account.gid]
+    }
+
     private static func account(_ entry: passwd) -> Account {
         Account(
             name: String(cString: entry.pw_name), uid: entry.pw_uid, gid: entry.pw_gid,

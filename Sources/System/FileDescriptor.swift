@@ -52,6 +52,13 @@ package enum Files {
         try open(path, cl_O_PATH | O_DIRECTORY)
     }
 
+    /// Opens a directory beneath another; a link anywhere in `path` is refused with ELOOP.
+    package static func openDirectory(
+        _ path: String, beneath directory: borrowing FileDescriptor
+    ) throws(SystemError) -> FileDescriptor {
+        try open(path, beneath: directory, cl_O_PATH | O_DIRECTORY)
+    }
+
     /// The whole of a file, which must not be larger than `limit`.
     package static func contents(
         of descriptor: borrowing FileDescriptor, limit: Int = 16 << 20

@@ -21,7 +21,27 @@ package enum CurrentProcess {
 
     package static func setName(_ name: String) { _ = cl_set_name(name) }
     package static func forbidTracing() { _ = cl_set_dumpable(0) }
+
+    /// No capability, in any set, and none by a later exec.
+    package static func dropPrivileges() throws(SystemError) {
+        try systemCall("capset") { cl_drop_capabilities() }
+        try systemCall("no_new_privs") { cl_no_new_privileges() }
+    }
+
+    /// Closes what a careless parent left open.
+    package static func closeDescriptors(from first: Int32) {
+        _ = cl_close_range(UInt32(bitPattern: max(first, 3)), UInt32.max)
+    }
+
     package static func ignoreBrokenPipes() { _ = Glibc.signal(SIGPIPE, SIG_IGN) }
+
+    /// Makes /dev/null of standard descriptors that we were started without, so that nothing else gets their numbers.
+    package static func fillStandardDescriptors() {
+        for number in 0...2 as ClosedRange<Int32> where fcntl(number, F_GETFD) == -1 {
+            // The lowest free number is this one.
+            _ = open("/dev/null", number == 0 ? O_RDONLY : O_WRONLY)
+        }
+    }
 
     /// As many descriptors as the hard limit allows.
     package static func raiseDescriptorLimit() {
@@ -37,6 +57,20 @@ package enum CurrentProcess {
     }
 }
 
+/// Processes by number, as /proc shows them.
+package enum RunningProcess {
+    /// When the kernel started it, in clock ticks since boot: with the number, one process and no later one. Nil when
+    /// there is none; a zombie still counts.
+    package static func startTicks(of pid: Int32) -> UInt64? {
+        guard pid > 0, let text = try? Files.text(ofFile: "/proc/\(pid)/stat", limit: 64 << 10),
+            let name = text.lastIndex(of: ")")
+        else { return nil }
+        // The second field is the program's own choice of name: what follows its last parenthesis starts with field 3.
+        let fields = text[text.index(after: name)...].split(separator: " ")
+        return fields.count > 19 ? UInt64(fields[19]) : nil
+    }
+}
+
 /// Signals as readable events.
 package enum Signals {
     /// Blocks `numbers` in this thread, and in those it starts later, and returns a descriptor that reads them.
@@ -49,6 +83,14 @@ package enum Signals {
             owning: try systemCall("signalfd") {
                 signalfd(-1, &set, Int32(SFD_CLOEXEC) | Int32(SFD_NONBLOCK))
             })
+    }
+
+    /// Whether whoever started us wants `number` ignored, as `nohup` does. A descriptor would read it all the same.
+    package static func isIgnored(_ number: Int32) -> Bool {
+        var action = sigaction()
+        guard sigaction(number, nil, &action) == 0 else { return false }
+        return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self)
+            == unsafeBitCast(SIG_IGN, to: Int.self)
     }
 
     /// The next signal waiting on such a descriptor.

@@ -76,6 +76,16 @@ package enum UnixSocket {
         }
     }
 
+    /// For a program that expects a socket it can wait on: `accept` blocks, for at most `limit`.
+    package static func makeBlocking(_ listener: borrowing FileDescriptor, limit: Duration) throws(SystemError) {
+        let raw = listener.raw
+        try systemCall("fcntl") { cl_set_nonblocking(raw, 0) }
+        var time = timeval(tv_sec: Int(limit.components.seconds), tv_usec: 0)
+        try systemCall("setsockopt SO_RCVTIMEO") {
+            setsockopt(raw, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
+        }
+    }
+
     package static func peer(ofRaw raw: Int32) throws(SystemError) -> PeerCredentials {
         var found = cl_credentials()
         try systemCall("getsockopt SO_PEERCRED") { cl_peer_credentials(raw, &found) }

@@ -9,6 +9,11 @@ package enum Wire {
     package static let largestData = 32 << 10
     /// What each side may send on a channel of a stream before it has been granted more.
     package static let initialWindow: UInt32 = 256 << 10
+    /// What was granted on a channel and not yet used, and what waits for its reader, together never exceed this.
+    package static let largestWindow: UInt32 = 1 << 20
+    /// Pings of one stream that may be unanswered.
+    package static let mostPings = 64
+    package static let largestPing = 64
     /// The host listens on this vsock port for the guest's one control connection.
     package static let controlPort: UInt32 = 1
     package static let secretLength = 32

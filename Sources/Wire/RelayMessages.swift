@@ -21,7 +21,7 @@ package enum RelayCommand: Sendable, Equatable {
         package enum Client: UInt8, Sendable {
             /// Nobody: input ends at once, output goes to the log or nowhere.
             case none = 0
-            /// A connection that speaks frames after one reply `{"parameters":{}}` and a NUL, which the relay writes.
+            /// A connection that speaks frames once `reply` and a NUL, which the relay writes, have arrived.
             case frames
             /// A connection that is sent varlink replies with base64 chunks and is then closed.
             case replies
@@ -31,13 +31,21 @@ package enum RelayCommand: Sendable, Equatable {
         package let main: Bool
         package let logged: Bool
         package let hasInput: Bool
+        /// For a `.frames` client: the text that ends the varlink call, written before the first frame and only if the
+        /// guest takes the process. If it refuses, the client is sent nothing and the relay closes its copy, so the
+        /// daemon keeps one of its own until `started` or `refused`.
+        package let reply: String
         package let process: ProcessSpecification
 
-        package init(client: Client, main: Bool, logged: Bool, hasInput: Bool = false, process: ProcessSpecification) {
+        package init(
+            client: Client, main: Bool, logged: Bool, hasInput: Bool = false, reply: String = #"{"parameters":{}}"#,
+            process: ProcessSpecification
+        ) {
             self.client = client
             self.main = main
             self.logged = logged
             self.hasInput = hasInput
+            self.reply = reply
             self.process = process
         }
     }
@@ -63,13 +71,24 @@ package enum RelayEvent: Sendable, Equatable {
     case console(request: UInt32, text: String)
     /// A process runs; `run` is answered by this or by `refused`.
     case started(request: UInt32, pid: UInt32)
-    /// Sent when the main process ends, and again to each daemon that connects later.
+    /// Sent when the main process has ended and its client has taken all its output or is gone, and again to each daemon
+    /// that connects later.
     case mainEnded(Exited)
-    /// The main process's client went away or its stream was lost without an exit status.
+    /// The main process's stream was lost without an exit status, because the guest is gone. Sent again like `mainEnded`.
     case mainLost(text: String)
 }
 
 extension RelayCommand {
+    /// The number it is answered under.
+    package var request: UInt32 {
+        switch self {
+        case .setUp(let request, _, _), .configure(let request, _), .mount(let request, _), .unmount(let request, _),
+            .status(let request), .powerOff(let request, _), .console(let request), .run(let request, _),
+            .quit(let request):
+            request
+        }
+    }
+
     package var encoded: [UInt8] {
         var writer = ByteWriter()
         func head(_ kind: UInt8, _ request: UInt32) {
@@ -101,6 +120,7 @@ extension RelayCommand {
             writer.append(run.main)
             writer.append(run.logged)
             writer.append(run.hasInput)
+            writer.append(run.reply)
             run.process.encode(into: &writer)
         case .quit(let request): head(9, request)
         }
@@ -127,9 +147,12 @@ extension RelayCommand {
             let main = try reader.flag()
             let logged = try reader.flag()
             let hasInput = try reader.flag()
+            let reply = try reader.text()
             let process = try ProcessSpecification(from: &reader)
             self = .run(
-                request: request, Run(client: client, main: main, logged: logged, hasInput: hasInput, process: process))
+                request: request,
+                Run(
+                    client: client, main: main, logged: logged, hasInput: hasInput, reply: reply, process: process))
         case 9: self = .quit(request: request)
         default: throw .unknownKind(kind)
         }
