@@ -24,8 +24,11 @@ func program(_ name: String, _ dependencies: [Target.Dependency], linking: [Link
     .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict, linkerSettings: linking)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], path: String? = nil) -> Target {
-    .testTarget(name: name, dependencies: dependencies, path: path, swiftSettings: strict)
+/// `tables` are folders of data that tests read from the sources.
+func tests(
+    _ name: String, _ dependencies: [Target.Dependency], path: String? = nil, tables: [String] = []
+) -> Target {
+    .testTarget(name: name, dependencies: dependencies, path: path, exclude: tables, swiftSettings: strict)
 }
 
 func library(_ name: String, _ pkgConfig: String, _ package: String) -> Target {
@@ -40,6 +43,8 @@ var targets: [Target] = [
     library("CSQLite", "sqlite3", "libsqlite3-dev"),
     library("CSeccomp", "libseccomp", "libseccomp-dev"),
     library("COpenSSL", "libcrypto", "libssl-dev"),
+    library("CIDN2", "libidn2", "libidn2-dev"),
+    library("CPSL", "libpsl", "libpsl-dev"),
 
     // 1
     module("System", ["CLinux"]),
@@ -50,6 +55,8 @@ var targets: [Target] = [
     module("Varlink", ["Core"]),
     module("Contract", ["Core", "Wire"]),
     module("GuestImage", ["Core"]),
+    module("PolicyLanguage", ["CIDN2", "CPSL", "Core"]),
+    module("PolicyCompiler", ["PolicyLanguage", "Core"]),
 
     // 3: one outside thing each
     module("Virtualization", ["CLibvirt", "CLinux", "System", "Core", "Contract"]),
@@ -66,7 +73,13 @@ var targets: [Target] = [
     module("Supervisor", ["Varlink", "Wire", "Core", "Contract"]),
     module("GuestCore", ["CLinux", "Wire", "System"]),
     module("CommandLineKit", ["Core"]),
-    module("Commands", ["CommandLineKit", "Links", "ImageStore", "GuestImage", "Varlink", "Wire", "System", "Core"]),
+    module("PolicyCommands", ["PolicyCompiler", "PolicyLanguage", "System", "Core"]),
+    module(
+        "Commands",
+        [
+            "CommandLineKit", "PolicyCommands", "Links", "ImageStore", "GuestImage", "Varlink", "Wire", "System",
+            "Core",
+        ]),
 
     // 5: composition only
     program("cowork", ["Commands", "CommandLineKit", "System", "Core"]),
@@ -90,6 +103,8 @@ targets += [
     tests("GuestImageTests", ["GuestImage", "Core"]),
     tests("ImageStoreTests", ["ImageStore", "GuestImage", "System", "Core"]),
     tests("LinksTests", ["Links", "Varlink", "Wire", "System", "Core", "Contract"]),
+    tests("PolicyCommandsTests", ["PolicyCommands"]),
+    tests("PolicyCompilerTests", ["PolicyCompiler", "PolicyLanguage"], tables: ["Tables"]),
     tests("RelayTests", ["Relay", "MachineDouble", "Wire", "System"]),
     tests("StoreTests", ["Store", "System", "Core", "Contract"]),
     tests("SupervisorTests", ["Supervisor", "Varlink", "Wire", "Core", "Contract"]),

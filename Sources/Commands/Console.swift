@@ -30,7 +30,12 @@ package struct Console: Sendable {
     /// Writes lines to standard output, all at once.
     package func print(_ lines: [String]) throws(Fault) {
         guard !lines.isEmpty else { return }
-        do throws(SystemError) { try write(lines.joined(separator: "\n") + "\n", to: output) } catch {
+        try print(raw: lines.joined(separator: "\n") + "\n")
+    }
+
+    /// Writes text to standard output as it is.
+    package func print(raw text: String) throws(Fault) {
+        do throws(SystemError) { try write(text, to: output) } catch {
             if error.code == EPIPE { throw Fault(.outputClosed, "standard output is closed") }
             throw Fault(.failed, "cannot write to standard output: \(error.reason)", hint: "check where it leads")
         }

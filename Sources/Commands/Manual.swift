@@ -22,7 +22,7 @@ package enum Manual {
             ExitStatus("128+n", "ended by signal n"),
         ],
         subcommands: [
-            start, exec, list, show, logs, stop, remove, image, doctor,
+            start, exec, list, show, logs, stop, remove, policy, image, doctor,
             Command(
                 "version", summary: "which version this is",
                 description: "Prints the version of this program, and of the daemon if one runs."),
@@ -32,6 +32,18 @@ package enum Manual {
         ])
 
     package static let version = Option("version", help: "print the version and exit")
+
+    private static let policy = Command(
+        "policy", summary: "read, check and explain policies written in plain language",
+        description: """
+            Understands policies, without a daemon: check, explain, why, test, fmt, diff, compile, language. `cowork \
+            policy --help` explains each. No policy is enforced yet: machines have no network.
+            """,
+        operands: [Operand("ARGUMENTS", .any, help: "one of these and what it takes")],
+        examples: [
+            Example("cowork policy check my.policy", "is every sentence understood"),
+            Example("cowork policy why https://example.org/ --policy my.policy", "what is decided, by which sentence"),
+        ])
 
     // MARK: start
 

@@ -1,6 +1,7 @@
 internal import CommandLineKit
 internal import Core
 internal import Links
+internal import PolicyCommands
 internal import Varlink
 
 /// From arguments to an exit status.
@@ -13,6 +14,11 @@ package struct Program: Sendable {
         "logs": LogsCommand.run, "stop": StopCommand.run, "rm": RemoveCommand.run, "doctor": DoctorCommand.run,
         "image build": ImageCommands.build, "image list": ImageCommands.list, "image verify": ImageCommands.verify,
         "image prune": ImageCommands.prune, "version": VersionCommand.run, "help": HelpCommand.run,
+    ]
+
+    /// Commands that read their own arguments.
+    static let ownParsers: [String: @Sendable (ArraySlice<String>, Caller) throws(Fault) -> Int32] = [
+        "policy": PolicyProgram.run
     ]
 
     private let caller: Caller
@@ -32,6 +38,7 @@ package struct Program: Sendable {
             caller.console.tell(HelpText.lines(for: Manual.program, path: Manual.program.name) + [""])
         }
         if arguments.first == "--" + Manual.version.long { return try carryOut(["version"] + arguments.dropFirst()) }
+        if let name = arguments.first, let run = Self.ownParsers[name] { return try run(arguments.dropFirst(), caller) }
         let invocation = try CommandParser(Manual.program).parse(arguments)
         if invocation.wantsHelp {
             try caller.console.print(HelpText.lines(for: invocation.command, path: invocation.path))
@@ -68,8 +75,22 @@ package struct Program: Sendable {
     }
 }
 
+/// Policies are compiled in this program, without a daemon. Their commands read their own arguments: a request such as
+/// `tcp:host:22` and a file of sentences are no sessions or folders.
+enum PolicyProgram {
+    static func run(_ arguments: ArraySlice<String>, _ caller: Caller) throws(Fault) -> Int32 {
+        let outcome = PolicyCommand.run(arguments: Array(arguments))
+        try caller.console.print(raw: outcome.standardOutput)
+        caller.console.tell(raw: outcome.standardError)
+        return outcome.exitStatus
+    }
+}
+
 enum HelpCommand {
     static func run(_ invocation: Invocation, _ caller: Caller) throws(Fault) -> Int32 {
+        if let name = invocation.operands.first, let run = Program.ownParsers[name] {
+            return try run(["--help"], caller)
+        }
         var command = Manual.program
         var path = command.name
         for name in invocation.operands {

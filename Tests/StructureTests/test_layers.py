@@ -19,6 +19,8 @@ C_OWNERS = {
     "CSQLite": {"Store"},
     "CSeccomp": {"Confinement"},
     "COpenSSL": {"ImageStore"},
+    "CIDN2": {"PolicyLanguage"},
+    "CPSL": {"PolicyLanguage"},
 }
 
 
