@@ -256,27 +256,33 @@ struct ReconciliationTests {
 
 struct IdlenessTests {
     @Test func itLeavesWhenNobodyNeedsIt() async throws {
-        let fixture = Fixture { $0.endsWhenIdle = true }
+        let fixture = Fixture {
+            $0.endsWhenIdle = true
+            $0.idleExit = .seconds(44)
+        }
         try await fixture.supervisor.open()
-        try await fixture.world.journal.until("sleep 60.0 seconds")
+        try await fixture.world.journal.until("sleep 44.0 seconds")
         await fixture.supervisor.clientCame()
-        fixture.world.timers.pass(.seconds(60))
+        fixture.world.timers.pass(.seconds(44))
         #expect(!fixture.left.isResolved)
         await fixture.supervisor.clientLeft()
-        try await fixture.again("sleep 60.0 seconds", times: 2)
-        fixture.world.timers.pass(.seconds(60))
+        try await fixture.again("sleep 44.0 seconds", times: 2)
+        fixture.world.timers.pass(.seconds(44))
         try await fixture.left.value()
     }
 
     @Test func itStaysForASessionAndWhenItWasStartedByHand() async throws {
-        let busy = Fixture { $0.endsWhenIdle = true }
+        let busy = Fixture {
+            $0.endsWhenIdle = true
+            $0.idleExit = .seconds(44)
+        }
         let session = try await busy.running()
-        busy.world.timers.pass(.seconds(60))
+        busy.world.timers.pass(.seconds(44))
         #expect(!busy.left.isResolved)
         await session.stop(force: true)
         try await session.finished.value()
-        try await busy.again("sleep 60.0 seconds", times: 2)
-        busy.world.timers.pass(.seconds(60))
+        try await busy.again("sleep 44.0 seconds", times: 2)
+        busy.world.timers.pass(.seconds(44))
         try await busy.left.value()
 
         let byHand = Fixture()
