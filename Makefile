@@ -44,7 +44,7 @@ fmt: toolchain ## format the sources in place
 	@$(SWIFT) format -i -r -p Sources Tests Package.swift
 
 install: ## install what `make build image` made (DESTDIR, PREFIX)
-	@tools/install "$(OUT)" "$(DESTDIR)$(PREFIX)"
+	@DESTDIR="$(DESTDIR)" tools/install "$(OUT)" "$(DESTDIR)$(PREFIX)"
 
 clean: ## remove everything that was built
 	rm -rf .build out .venv
