@@ -51,7 +51,7 @@ enum Program {
                 .hostFailed, "the daemon's directories cannot be used: \(error)",
                 hint: "check XDG_STATE_HOME and XDG_RUNTIME_DIR: they must be yours and writable")
         }
-        guard let lock = try Single.claim(directories) else {
+        guard let lock = try DaemonLock.claim(directories) else {
             readiness.tell(["ready"])
             return
         }
@@ -61,24 +61,6 @@ enum Program {
         readiness.tell(["ready"])
         await daemon.untilOver()
         withExtendedLifetime(lock) {}
-    }
-}
-
-/// One daemon for one state directory.
-private enum Single {
-    /// The lock, once no other daemon holds it. Nil when another one serves.
-    static func claim(_ directories: Directories) throws(Fault) -> FileLock? {
-        let path = directories.state + "/daemon.lock"
-        do {
-            if let lock = try FileLock.take(path) { return lock }
-            if try DaemonClient.connectOnce(directories) != nil { return nil }
-            // It is ending, or has not come up yet.
-            if let lock = try FileLock.wait(path, limit: .seconds(15)) { return lock }
-        } catch {
-            throw Fault(.hostFailed, "\(path) cannot be locked: \(error)", hint: "check who owns the state directory")
-        }
-        if try DaemonClient.connectOnce(directories) != nil { return nil }
-        throw Fault(.hostFailed, "another daemon holds \(path) and does not answer", hint: "end that coworkd")
     }
 }
 
