@@ -110,9 +110,21 @@ package struct RelayLauncher: RelayHost {
                     let socket = try? UnixSocket.connect(
                         to: directory + "/" + name, kind: isControl ? .packets : .stream)
                 else { continue }
-                if isControl { _ = try? UnixSocket.send(RelayCommand.quit(request: 1).encoded, to: socket.raw) }
+                if isControl { Self.quit(socket) }
             }
             try? Files.removeTree(directory)
+        }
+    }
+
+    /// Tells a relay to end and waits until it has: one whose daemon hangs up at once does not get to read that.
+    private static func quit(_ socket: borrowing FileDescriptor) {
+        let raw = socket.raw
+        _ = try? UnixSocket.send(RelayCommand.quit(request: 1).encoded, to: raw)
+        let until = MonotonicClock.nanoseconds() &+ 2_000_000_000
+        while MonotonicClock.nanoseconds() < until {
+            guard (try? Waiting.poll(raw, Int16(POLLIN), limit: .seconds(2))) == true,
+                let message = try? UnixSocket.receive(from: raw), !message.bytes.isEmpty
+            else { return }
         }
     }
 }

@@ -178,3 +178,45 @@ struct TimerTests {
         #expect(answer == 7)
     }
 }
+
+struct RelayLauncherTests {
+    /// A relay that an earlier daemon started and did not write down: it speaks first, and must still read its end.
+    @Test func whatStillListensIsToldToEnd() async throws {
+        let scratch = try Scratch()
+        let session = try #require(SessionID("00000000000000aa"))
+        let directory = scratch.directories.runtime + "/s/" + session.text
+        try Directories.makePrivate(directory, owner: geteuid())
+        let control = SharedListener(try UnixSocket.listen(at: directory + "/control.sock", kind: .packets))
+        let share = SharedListener(try UnixSocket.listen(at: directory + "/f0.sock"))
+        let io = try IOThread("test-io")
+        let launcher = RelayLauncher(
+            program: "/none", runtime: scratch.directories.runtime, users: nil, io: io, processes: Processes(io: io))
+        async let forgotten: Void = launcher.forget(session: session)
+        let heard = try await blocking {
+            let daemon = try control.accept()
+            let phase = RelayEvent.phase(.waiting, uptimeMilliseconds: 0, text: "")
+            #expect(try UnixSocket.send(phase.encoded, to: daemon.raw) != nil)
+            _ = try Waiting.poll(daemon.raw, Int16(POLLIN), limit: .seconds(10))
+            return try RelayCommand(try #require(try UnixSocket.receive(from: daemon.raw)).bytes)
+        }
+        guard case .quit = heard else {
+            Issue.record("\(heard)")
+            return
+        }
+        await forgotten
+        // A folder's server without its machine ends when its only client leaves: it has had one.
+        _ = try await blocking { try share.accept() }
+        #expect(!Files.exists(directory))
+    }
+}
+
+private final class SharedListener: Sendable {
+    private let listener: FileDescriptor
+    init(_ listener: consuming FileDescriptor) { self.listener = listener }
+
+    func accept() throws -> SharedDescriptor {
+        _ = try Waiting.poll(listener.raw, Int16(POLLIN), limit: .seconds(10))
+        guard let taken = try UnixSocket.accept(listener) else { throw SystemError("accept", code: EAGAIN) }
+        return SharedDescriptor(taken)
+    }
+}
