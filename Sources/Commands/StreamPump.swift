@@ -33,6 +33,8 @@ package final class StreamPump {
         /// Whose size the process's terminal has, if it has one.
         package var sizedLike: Int32?
         package var rawTerminal: RawTerminal?
+        /// How long a guest may take to answer once we were asked to end.
+        package var guestPatience = Duration.seconds(5)
 
         package init(connection: Int32, input: Int32?, output: OutputSink, error: OutputSink) {
             self.connection = connection
@@ -53,6 +55,8 @@ package final class StreamPump {
     private var end: StreamEnd?
     // What still waits to be written is not waited for.
     private var isAbandoned = false
+    /// A signal that asked for an end, and when a guest that has not answered since is given up.
+    private var unanswered: (signal: Int32, giveUpAt: UInt64)?
     private var chunk = [UInt8](repeating: 0, count: 64 << 10)
 
     // Room is granted in such steps, not for each write.
@@ -84,10 +88,11 @@ package final class StreamPump {
             item(ends.error.waitingCount > 0 ? ends.error.raw : nil, POLLOUT),
             item(ends.signals, POLLIN),
         ]
-        guard poll(&items, nfds_t(items.count), -1) >= 0 else {
+        guard poll(&items, nfds_t(items.count), patience) >= 0 else {
             if errno == EINTR { return }
             throw Fault(.hostFailed, "poll: \(SystemError("poll").reason)")
         }
+        giveUpIfUnanswered()
         if items[4].revents != 0 { takeSignals() }
         if items[2].revents != 0 { try flush(.output, isReady: true) }
         if items[3].revents != 0 { try flush(.error, isReady: true) }
@@ -160,7 +165,8 @@ package final class StreamPump {
             let room = inputRoom.addingReportingOverflow(Int(try Credit(payload: frame.payload).bytes))
             guard !room.overflow else { throw .malformed("credit") }
             inputRoom = room.partialValue
-        case .end, .pong: break
+        case .end: break
+        case .pong: unanswered = nil
         case .exited: end = .exited(try Exited(payload: frame.payload))
         case .lost: end = .lost(try Lost(payload: frame.payload).text)
         default: throw .unknownKind(frame.kind.rawValue)
@@ -230,14 +236,35 @@ package final class StreamPump {
                 try? ends.rawTerminal?.enter()
                 resize()
             default:
-                if end == nil {
-                    send(Frame(.signal, payload: Signal(number: UInt8(clamping: number)).encoded))
-                } else {
-                    end = .interrupted(number)
-                    isAbandoned = true
-                }
+                if end == nil { forward(number) } else { leave(number) }
             }
         }
+    }
+
+    /// The process decides what a signal means, as long as its guest is there: a ping goes along with one that asks for an
+    /// end, and a guest that does not answer it does not hold us.
+    private func forward(_ number: Int32) {
+        send(Frame(.signal, payload: Signal(number: UInt8(clamping: number)).encoded))
+        guard [SIGINT, SIGTERM, SIGHUP, SIGQUIT].contains(number) else { return }
+        if unanswered == nil {
+            unanswered = (number, MonotonicClock.nanoseconds() &+ ends.guestPatience.wholeNanoseconds)
+            send(Frame(.ping))
+        }
+    }
+
+    private var patience: Int32 {
+        guard let unanswered, end == nil else { return -1 }
+        let now = MonotonicClock.nanoseconds()
+        return unanswered.giveUpAt > now ? Int32(clamping: (unanswered.giveUpAt - now) / 1_000_000 + 1) : 0
+    }
+
+    private func giveUpIfUnanswered() {
+        if let unanswered, end == nil, MonotonicClock.nanoseconds() >= unanswered.giveUpAt { leave(unanswered.signal) }
+    }
+
+    private func leave(_ number: Int32) {
+        end = .interrupted(number)
+        isAbandoned = true
     }
 
     private func resize() {

@@ -75,7 +75,8 @@ package enum Files {
     }
 
     package static func contents(ofFile path: String, limit: Int = 16 << 20) throws(SystemError) -> [UInt8] {
-        try contents(of: open(path, O_RDONLY), limit: limit)
+        // Somebody's FIFO in a file's place must not hold us.
+        try contents(of: open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY), limit: limit)
     }
 
     package static func text(ofFile path: String, limit: Int = 16 << 20) throws(SystemError) -> String {

@@ -277,6 +277,27 @@ import Wire
         #expect(frames == .exited(Exited(signalled: true, value: UInt8(SIGUSR2))))
     }
 
+    @Test(arguments: [false, true])
+    func aGuestThatDoesNotAnswerDoesNotHoldUs(answers: Bool) async throws {
+        let scene = try Scene()
+        let end = try await onThread {
+            let signals = SharedDescriptor(try Signals.descriptor(for: [SIGTERM]))
+            pthread_kill(pthread_self(), SIGTERM)
+            var ends = StreamPump.Ends(
+                connection: scene.mine.raw, input: nil, output: OutputSink(scene.output.raw),
+                error: OutputSink(scene.error.raw))
+            ends.signals = signals.raw
+            ends.guestPatience = answers ? .seconds(60) : .milliseconds(20)
+            let peer = scene.peer
+            try NamedThread.start("peer") {
+                guard answers, (try? peer.frames { $0.contains { $0.kind == .ping } }) != nil else { return }
+                try? peer.send(Frame(.pong), Frame(.exited, payload: Exited(signalled: false, value: 3).encoded))
+            }
+            return try StreamPump(ends).run()
+        }
+        #expect(end == (answers ? .exited(Exited(signalled: false, value: 3)) : .interrupted(SIGTERM)))
+    }
+
     private func temporaryInput(_ count: Int) throws -> (file: SharedDescriptor, bytes: [UInt8]) {
         let file = try temporaryFile()
         let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
