@@ -54,7 +54,8 @@ package struct RelayLauncher: RelayHost {
         child.newSession = true
         child.noNewPrivileges = true
         child.workingDirectory = "/"
-        if let users { child.identity = ChildSpecification.Identity(uid: users.relay, gid: users.relay) }
+        // It becomes that user itself: the program may lie where only root can go.
+        if let users { child.arguments += ["--become", "\(users.relay)"] }
         let identity = processes.add(try Child.spawn(child))
         let socket = SharedDescriptor(
             try UnixSocket.connect(to: directory + "/" + SocketName.control, kind: .packets))

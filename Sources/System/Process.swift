@@ -28,6 +28,11 @@ package enum CurrentProcess {
         try systemCall("no_new_privs") { cl_no_new_privileges() }
     }
 
+    /// Becomes another user for good, without any group but its own.
+    package static func become(uid: UInt32, gid: UInt32) throws(SystemError) {
+        try systemCall("setuid") { cl_set_ids(uid, gid, nil, 0) }
+    }
+
     /// Closes what a careless parent left open.
     package static func closeDescriptors(from first: Int32) {
         _ = cl_close_range(UInt32(bitPattern: max(first, 3)), UInt32.max)

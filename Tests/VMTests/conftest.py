@@ -46,6 +46,8 @@ def wait_until(condition, what, seconds=30):
 
 
 class World:
+    program = COWORK
+
     def __init__(self, base, environment=None):
         self.base = pathlib.Path(base)
         self.environment = dict(os.environ)
@@ -69,12 +71,12 @@ class World:
 
     def popen(self, *arguments, **options):
         options.setdefault("stdin", subprocess.DEVNULL)
-        return subprocess.Popen([str(COWORK), *map(os.fspath, arguments)], env=self.environment, **options)
+        return subprocess.Popen([str(self.program), *map(os.fspath, arguments)], env=self.environment, **options)
 
     def run(self, *arguments, check=True, text=True, timeout=PATIENCE, **options):
         if "input" not in options:
             options.setdefault("stdin", subprocess.DEVNULL)
-        done = subprocess.run([str(COWORK), *map(os.fspath, arguments)], env=self.environment, capture_output=True,
+        done = subprocess.run([str(self.program), *map(os.fspath, arguments)], env=self.environment, capture_output=True,
                               text=text, timeout=timeout, **options)
         if check and done.returncode != 0:
             raise AssertionError(f"cowork {' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")

@@ -234,6 +234,24 @@ def test_a_socket_path_that_is_taken(tmp_path_factory):
     world.close()
 
 
+def test_a_program_that_only_its_owner_can_reach(tmp_path_factory):
+    """A clone in a private directory: helpers that run as other users must still start."""
+    base = tmp_path_factory.mktemp("private-program")
+    os.chmod(base, 0o700)
+    for part in ("bin", "libexec"):
+        subprocess.run(["cp", "-r", COWORK.parent.parent / part, base / part], check=True)
+    (base / "share" / "cowork").mkdir(parents=True)
+    (base / "share" / "cowork" / "images").symlink_to(os.path.realpath(COWORK.parent.parent / "share" / "cowork" / "images"))
+    world = World(base)
+    world.program = base / "bin" / "cowork"
+    world.configure(accelerator="tcg")
+    (base / "folder").mkdir()
+    try:
+        assert world.run("start", base / "folder", "--name", "private", "--", "echo", "here").stdout == "here\n"
+    finally:
+        world.close()
+
+
 def test_a_long_home(tmp_path_factory, folder):
     base = tmp_path_factory.mktemp("long") / ("a-very-long-directory-name-" * 6) / ("and-another-" * 8)
     base.mkdir(parents=True)
