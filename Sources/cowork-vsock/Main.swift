@@ -10,7 +10,7 @@ internal import System
 
     static func main() {
         guard let options = Options(CommandLine.arguments) else {
-            end(2, "usage: cowork-vsock --daemon-uid N [--become UID], with listening sockets on descriptors 3, 4 and 5")
+            end(2, "usage: cowork-vsock --daemon-uid N [--become UID], with listening sockets on descriptors 3, 4, 5")
         }
         for raw in sockets where (try? Files.status(ofRaw: raw))?.kind != .socket {
             end(2, "descriptor \(raw) is no socket: coworkd starts this program")
