@@ -37,7 +37,7 @@ enum SessionText {
         entries.append(("created", LocalTime.text(session.created)))
         if let started = session.started { entries.append(("started", LocalTime.text(started))) }
         if let ended = session.ended { entries.append(("ended", LocalTime.text(ended))) }
-        if let guest { entries.append(("guest", self.guest(guest))) }
+        if let guest { entries += [("guest says", space(guest)), ("", load(guest))] }
         let width = entries.map(\.0.count).max() ?? 0
         return entries.map { name, value in
             palette.paint(name + String(repeating: " ", count: width - name.count), .faint) + "  " + value
@@ -52,13 +52,14 @@ enum SessionText {
         return (parts + (session.accelerator.map { [shown($0)] } ?? [])).joined(separator: ", ")
     }
 
-    private static func guest(_ guest: DaemonAPI.GuestStatus) -> String {
-        [
-            "\(size(guest.memoryAvailable)) of \(size(guest.memoryTotal)) memory free",
-            "\(size(guest.diskAvailable)) of \(size(guest.diskTotal)) disk free",
-            guest.processes == 1 ? "1 process" : "\(guest.processes) processes",
-            "up " + TimeText.span(milliseconds: Int64(guest.uptimeMilliseconds)),
-        ].joined(separator: ", ")
+    private static func space(_ guest: DaemonAPI.GuestStatus) -> String {
+        "\(size(guest.memoryAvailable)) of \(size(guest.memoryTotal)) memory free, "
+            + "\(size(guest.diskAvailable)) of \(size(guest.diskTotal)) disk free"
+    }
+
+    private static func load(_ guest: DaemonAPI.GuestStatus) -> String {
+        let processes = guest.processes == 1 ? "1 process" : "\(guest.processes) processes"
+        return processes + ", up " + TimeText.span(milliseconds: Int64(guest.uptimeMilliseconds))
     }
 
     private static func size(_ bytes: Int) -> String { ByteSize(bytes: UInt64(max(0, bytes))).description }

@@ -159,8 +159,13 @@ package enum PolicyCommand {
         case .success(let sources):
             let compilation = Compilation.compile(sources, now: PolicyClock.now().wall)
             let status: Int32 = compilation.isGood ? 0 : 1
-            if options.json { return Outcome(status, Report.json(compilation)) }
-            return Outcome(status, "", Report.text(compilation))
+            let count = compilation.isGood ? Explain.sentences(compilation.policy).count : nil
+            if options.json {
+                let last = count.map { JSONText.fields(("understood", .number($0))).written + "\n" } ?? ""
+                return Outcome(status, Report.json(compilation) + last)
+            }
+            let said = count.map { "\($0) \($0 == 1 ? "sentence" : "sentences") understood\n" } ?? ""
+            return Outcome(status, said, Report.text(compilation))
         }
     }
 
