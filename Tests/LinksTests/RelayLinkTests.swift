@@ -26,7 +26,7 @@ struct RelayLinkTests {
 
     private func receive(_ relay: SharedDescriptor) async throws -> (command: RelayCommand, descriptors: Int) {
         let message = try await blocking {
-            _ = try Waiting.poll(relay.raw, Int16(POLLIN), limit: .seconds(10))
+            _ = try Waiting.poll(relay.raw, Int16(POLLIN), limit: .seconds(60))
             return try #require(try UnixSocket.receive(from: relay.raw))
         }
         return (try RelayCommand(message.bytes), message.descriptors.count)
@@ -196,7 +196,7 @@ struct RelayLauncherTests {
             let daemon = try control.accept()
             let phase = RelayEvent.phase(.waiting, uptimeMilliseconds: 0, text: "")
             #expect(try UnixSocket.send(phase.encoded, to: daemon.raw) != nil)
-            _ = try Waiting.poll(daemon.raw, Int16(POLLIN), limit: .seconds(10))
+            _ = try Waiting.poll(daemon.raw, Int16(POLLIN), limit: .seconds(60))
             return try RelayCommand(try #require(try UnixSocket.receive(from: daemon.raw)).bytes)
         }
         guard case .quit = heard else {
@@ -215,7 +215,7 @@ private final class SharedListener: Sendable {
     init(_ listener: consuming FileDescriptor) { self.listener = listener }
 
     func accept() throws -> SharedDescriptor {
-        _ = try Waiting.poll(listener.raw, Int16(POLLIN), limit: .seconds(10))
+        _ = try Waiting.poll(listener.raw, Int16(POLLIN), limit: .seconds(60))
         guard let taken = try UnixSocket.accept(listener) else { throw SystemError("accept", code: EAGAIN) }
         return SharedDescriptor(taken)
     }

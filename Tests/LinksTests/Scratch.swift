@@ -46,7 +46,7 @@ struct Plain: Sendable {
         var byte: UInt8 = 0
         while true {
             var item = pollfd(fd: socket.raw, events: Int16(POLLIN), revents: 0)
-            guard poll(&item, 1, 10_000) > 0 else { throw SystemError("poll", code: ETIMEDOUT) }
+            guard poll(&item, 1, 60_000) > 0 else { throw SystemError("poll", code: ETIMEDOUT) }
             let count = read(socket.raw, &byte, 1)
             if count <= 0 { return nil }
             if byte == 0 { return String(decoding: bytes, as: UTF8.self) }
