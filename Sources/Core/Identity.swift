@@ -36,13 +36,14 @@ package struct SessionName: Sendable, Hashable, CustomStringConvertible {
     package static func readable(
         using generator: inout some RandomNumberGenerator, isTaken: (SessionName) -> Bool
     ) -> SessionName {
-        for attempt in 0... {
+        var attempts = 0
+        while true {
             var text = qualities.randomElement(using: &generator) ?? "quiet"
             text += "-" + (animals.randomElement(using: &generator) ?? "heron")
-            if attempt > 20 { text += "-\(UInt32.random(in: 0 ... .max, using: &generator))" }
+            attempts += 1
+            if attempts > 20 { text += "-\(UInt32.random(in: 0 ... .max, using: &generator))" }
             if let name = SessionName(text), !isTaken(name) { return name }
         }
-        preconditionFailure("an endless range ended")
     }
 
     package var description: String { text }

@@ -47,6 +47,7 @@ package enum SHA256 {
 
         consuming func finish() -> Digest {
             var bytes = [UInt8](repeating: 0, count: 32)
+            // Fails only for a context that was never set up, and its 32 bytes are what a digest takes.
             let result = EVP_DigestFinal_ex(context, &bytes, nil)
             guard result == 1, let digest = Digest(bytes: bytes) else { fatalError("OpenSSL could not hash") }
             return digest
